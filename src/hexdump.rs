@@ -1,0 +1,65 @@
+//! Octets as people read them: offset, hexadecimal, text.
+
+/// At most `limit` octets as `68 65 6c 6c 6f`, with `… (n more)` when some were left out.
+pub fn hex(octets: &[u8], limit: usize) -> String {
+    let shown: Vec<String> = octets.iter().take(limit).map(|o| format!("{o:02x}")).collect();
+    match octets.len().saturating_sub(limit) {
+        0 => shown.join(" "),
+        more => format!("{} … ({more} more)", shown.join(" ")),
+    }
+}
+
+/// At most `limit` octets as text: printable ASCII as itself, CR LF TAB NUL as `\r \n \t \0`, others as `\xNN`.
+pub fn text(octets: &[u8], limit: usize) -> String {
+    let mut out = String::new();
+    for &octet in octets.iter().take(limit) {
+        match octet {
+            b'\0' => out.push_str("\\0"),
+            b'\\' => out.push_str("\\\\"),
+            b' '..=b'~' => out.push(char::from(octet)),
+            _ => out.push_str(&octet.escape_ascii().to_string()),
+        }
+    }
+    if octets.len() > limit {
+        out.push('…');
+    }
+    out
+}
+
+/// Whether the octets read as text: printable ASCII with line ends and tabs.
+pub fn is_text(octets: &[u8]) -> bool {
+    octets.iter().all(|o| matches!(o, b' '..=b'~' | b'\r' | b'\n' | b'\t'))
+}
+
+/// The classic dump, sixteen octets a line:
+///
+/// ```text
+/// 00000000  61 68 6f 79 0d 0a                                 |ahoy..|
+/// ```
+pub fn dump(octets: &[u8]) -> String {
+    let mut out = String::new();
+    for (line, chunk) in octets.chunks(16).enumerate() {
+        let halves: Vec<String> = chunk.chunks(8).map(|half| hex(half, 8)).collect();
+        let ascii: String =
+            chunk.iter().map(|&o| if (b' '..=b'~').contains(&o) { char::from(o) } else { '.' }).collect();
+        out.push_str(&format!("{:08x}  {:<48}  |{ascii}|\n", line * 16, halves.join("  ")));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_views_of_the_same_octets() {
+        assert_eq!(hex(b"ahoy", 3), "61 68 6f … (1 more)");
+        assert_eq!(text(b"a\r\n\0\xff\\", 9), "a\\r\\n\\0\\xff\\\\");
+        let bytes: Vec<u8> = (0x41..0x52).collect();
+        assert_eq!(
+            dump(&bytes),
+            "00000000  41 42 43 44 45 46 47 48  49 4a 4b 4c 4d 4e 4f 50  |ABCDEFGHIJKLMNOP|\n\
+             00000010  51                                                |Q|\n"
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! What several programs of netkata use and no lesson is about.
+//!
+//! Each module is introduced by the chapter that first writes the same thing by hand: chapter 3 writes the accept loop
+//! in the open, and from chapter 4 on programs call [`accept::serve`].
+//!
+//! | you want to | module |
+//! |---|---|
+//! | turn `host:port` into socket addresses | [`addr`] |
+//! | listen, and say where | [`listen`] |
+//! | accept connections until told to stop | [`accept`], [`slots`] |
+//! | stop on SIGINT or SIGTERM, cancel, time out | [`context`], [`stop`], [`deadline`] |
+//! | connect to the first address that answers | [`dial`] |
+//! | say what failed, to whom, and why | [`error`], [`exit`] |
+//! | show octets and conversations | [`hexdump`], [`tap`] |
+//! | read and write durations as people do | [`human`] |
+//! | read the kernel's socket tables | [`proc_net`], [`sys`] |
+
+pub mod accept;
+pub mod addr;
+pub mod context;
+pub mod course;
+pub mod deadline;
+pub mod dial;
+pub mod error;
+pub mod exit;
+pub mod heartbeat;
+pub mod hexdump;
+pub mod human;
+pub mod listen;
+pub mod proc_net;
+pub mod slots;
+pub mod stop;
+pub mod sys;
+pub mod tap;
