@@ -1,7 +1,7 @@
 //! The accept loop that chapter 3 writes out by hand (`bin/ch03/echo_server.rs`), for the programs that come later.
 
 use crate::context::{Context, Ready};
-use crate::error::is_temporary;
+use crate::error::{is_about_one_connection, is_shortage};
 use crate::exit::log;
 use crate::human;
 use crate::slots::{Slot, Slots};
@@ -53,8 +53,8 @@ where
                     None
                 }
             },
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock || e.kind() == io::ErrorKind::ConnectionAborted => None,
-            Err(e) if is_temporary(&e) => Some(e),
+            Err(e) if is_about_one_connection(&e) => None,
+            Err(e) if is_shortage(&e) => Some(e),
             Err(e) => return Err(e),
         };
         match trouble {

@@ -109,6 +109,33 @@ pub fn is_temporary(e: &io::Error) -> bool {
         || matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
+/// Whether this process or the machine has run out of descriptors, memory or threads. The same call works again once
+/// somebody gives some back: wait, then try again.
+pub fn is_shortage(e: &io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// Whether an error of accept(2) is about the one connection it was about to return, and not about the listener. Linux
+/// hands on what the network had to say about that connection (accept(2), "Error handling"): go on with the next.
+pub fn is_about_one_connection(e: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(
+        e.kind(),
+        K::WouldBlock | K::Interrupted | K::ConnectionAborted | K::ConnectionReset | K::TimedOut | K::PermissionDenied
+    ) || matches!(
+        e.raw_os_error(),
+        Some(
+            libc::EPROTO
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+        )
+    )
+}
+
 /// One sentence on what the error says about the network, for the person at the terminal.
 pub fn explain(e: &io::Error) -> Option<&'static str> {
     use io::ErrorKind as K;

@@ -42,6 +42,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map(|d| round_to(d, Duration::from_nanos(1))).map_err(|_| fail("no duration"))
 }
 
+/// As [`parse_duration`], for limits, where zero would mean "never" to some calls and "at once" to others.
+///
+/// # Errors
+/// As [`parse_duration`], and for zero.
+pub fn parse_limit(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("a limit of zero leaves no time at all".into()),
+        limit => Ok(limit),
+    }
+}
+
 /// Writes a duration with the largest fitting unit: `0s`, `200ms`, `1.5s`, `2m30s`, `1h0m0s`.
 pub fn duration(d: Duration) -> String {
     let nanos = d.as_nanos();

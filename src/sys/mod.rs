@@ -1,1 +1,3 @@
-//! Not written yet.
+//! The one place for system calls that no crate in the tree wraps, and for what the system limits.
+
+pub mod limits;
