@@ -1,1 +1,240 @@
-//! Not written yet.
+//! A journal as text, one line an event:
+//!
+//! ```text
+//! 0.000 s  → connect
+//! 0.003 s  →  6 octets  61 68 6f 79 0d 0a  "ahoy\r\n"
+//! 0.004 s  ←  6 octets  61 68 6f 79 0d 0a  "ahoy\r\n"
+//! 0.005 s  → FIN
+//! 0.105 s  (100ms of silence)
+//! ```
+//!
+//! `→` goes from the client to the server, `←` back.
+
+use super::journal::{Event, From, Journal, Kind, Transport};
+use crate::hexdump;
+use crate::human::{count, thousands};
+
+/// What to show.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The time of each event since the journal was opened. Without it, the same dialogue gives the same lines.
+    pub times: bool,
+    /// Octets shown of each event: in hexadecimal, and as text when they are printable.
+    pub octets: usize,
+    /// Most lines. Of a longer dialogue the middle is left out, and a line says so. Zero is taken as one.
+    pub max_lines: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { times: true, octets: 16, max_lines: usize::MAX }
+    }
+}
+
+/// The lines of the dialogue, without line ends. Several conversations are told apart by a letter: A, B, C.
+pub fn lines(journal: &Journal, options: &Options) -> Vec<String> {
+    let transports: Vec<Transport> = journal.conversations().iter().map(|c| c.transport).collect();
+    let transport = |event: &Event| event.conversation.and_then(|c| transports.get(c)).copied();
+    let events: Vec<(Event, String)> = journal
+        .events()
+        .into_iter()
+        .filter_map(|event| sentence(&event.kind, transport(&event), options).map(|text| (event, text)))
+        .collect();
+    let last = events.last().map_or(0, |(event, _)| event.at.as_secs());
+    // As wide as the latest time.
+    let width = last.to_string().len() + ".000".len();
+    let lines = events.into_iter().map(|(event, text)| {
+        let time = if options.times { format!("{:width$.3} s  ", event.at.as_secs_f64()) } else { String::new() };
+        let who = match event.conversation {
+            _ if transports.len() < 2 => String::new(),
+            Some(c) => format!("{} ", letter(c)),
+            None => "  ".into(),
+        };
+        format!("{time}{who}{text}")
+    });
+    cut(lines.collect(), options.max_lines)
+}
+
+/// The name of a conversation among several: A to Z, then AA, AB, and so on.
+pub fn letter(mut index: usize) -> String {
+    let mut name = String::new();
+    loop {
+        name.insert(0, char::from(b'A' + (index % 26) as u8));
+        index /= 26;
+        if index == 0 {
+            return name;
+        }
+        index -= 1;
+    }
+}
+
+/// Says that a side will send no more: `FIN` where there is such a thing.
+pub(super) fn closing(transport: Option<Transport>) -> &'static str {
+    match transport {
+        Some(Transport::Tcp) => "FIN",
+        _ => "end of file",
+    }
+}
+
+/// The text on one line: control characters are written as `\n` or `\u{1b}`.
+pub(super) fn one_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Whether a conversation of this kind begins with something on the wire. A datagram needs no connection, and a pipe
+/// is there from the start.
+pub(super) fn connects(transport: Option<Transport>) -> bool {
+    matches!(transport, Some(Transport::Tcp | Transport::Unix))
+}
+
+/// What the event was, or `None` when there is nothing to tell.
+fn sentence(kind: &Kind, transport: Option<Transport>, options: &Options) -> Option<String> {
+    Some(match kind {
+        Kind::Open if connects(transport) => "→ connect".into(),
+        Kind::Open => return None,
+        Kind::Data(from, octets) => format!("{} {}", arrow(*from), data(octets, options.octets)),
+        Kind::Close(from) => format!("{} {}", arrow(*from), closing(transport)),
+        Kind::Reset(from) => format!("{} RST", arrow(*from)),
+        Kind::Note(text) => format!("({})", one_line(text)),
+    })
+}
+
+fn arrow(from: From) -> char {
+    match from {
+        From::Client => '→',
+        From::Server => '←',
+    }
+}
+
+fn data(octets: &[u8], limit: usize) -> String {
+    let size = count(octets.len(), "octet");
+    if octets.is_empty() || limit == 0 {
+        return format!(" {size}");
+    }
+    let hex = hexdump::hex(octets, limit);
+    if hexdump::is_text(octets) {
+        format!(" {size}  {hex}  \"{}\"", hexdump::text(octets, limit))
+    } else {
+        format!(" {size}  {hex}")
+    }
+}
+
+/// The first and the last lines, and one between them that counts the others.
+fn cut(mut lines: Vec<String>, max: usize) -> Vec<String> {
+    if lines.len() <= max.max(1) {
+        return lines;
+    }
+    let kept = max.saturating_sub(1);
+    let (head, tail) = (kept.div_ceil(2), kept / 2);
+    let more = lines.len() - kept;
+    lines.splice(head..lines.len() - tail, [format!("… ({} more)", thousands(more))]);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tap::Conversation;
+
+    fn talk(transport: Transport) -> Conversation {
+        Conversation {
+            transport,
+            client: None,
+            server: None,
+            client_name: "pilot".into(),
+            server_name: "harbour".into(),
+        }
+    }
+
+    fn untimed() -> Options {
+        Options { times: false, ..Options::default() }
+    }
+
+    /// One conversation needs no letter.
+    #[test]
+    fn one_conversation() {
+        let journal = Journal::new(1 << 10);
+        let c = journal.open(talk(Transport::Tcp));
+        journal.data(c, From::Client, b"ahoy\r\n");
+        journal.data(c, From::Server, &[0xff]);
+        journal.event(c, Kind::Close(From::Client));
+        journal.event(c, Kind::Note("waited,\nnothing came".into()));
+        journal.event(c, Kind::Reset(From::Server));
+        assert_eq!(
+            lines(&journal, &untimed()),
+            [
+                "→ connect",
+                "→  6 octets  61 68 6f 79 0d 0a  \"ahoy\\r\\n\"",
+                "←  1 octet  ff",
+                "→ FIN",
+                "(waited,\\nnothing came)",
+                "← RST",
+            ]
+        );
+    }
+
+    /// Several do, and what belongs to none keeps its place. Datagrams and pipes have no connect.
+    #[test]
+    fn several_conversations() {
+        let journal = Journal::new(1 << 10);
+        let a = journal.open(talk(Transport::Udp));
+        let b = journal.open(talk(Transport::Unix));
+        let c = journal.open(talk(Transport::Stdio));
+        journal.data(a, From::Client, b"");
+        journal.note("SIGTERM");
+        journal.data(c, From::Client, &[b'~'; 1000]);
+        journal.event(b, Kind::Close(From::Server));
+        let options = Options { octets: 2, ..untimed() };
+        assert_eq!(
+            lines(&journal, &options),
+            [
+                "B → connect",
+                "A →  0 octets",
+                "  (SIGTERM)",
+                "C →  1,000 octets  7e 7e … (998 more)  \"~~…\"",
+                "B ← end of file",
+            ]
+        );
+    }
+
+    /// The time column is there, and as wide on every line.
+    #[test]
+    fn times_have_a_column() {
+        let journal = Journal::new(1 << 10);
+        journal.note("first");
+        journal.note("second");
+        for (line, text) in lines(&journal, &Options::default()).iter().zip(["first", "second"]) {
+            let (time, rest) = line.split_once(" s  ").expect("column");
+            assert_eq!((time.len(), time.parse::<f64>().is_ok()), (5, true), "{line}");
+            assert_eq!(rest, format!("({text})"));
+        }
+    }
+
+    /// A long dialogue keeps its beginning and its end.
+    #[test]
+    fn the_middle_is_left_out() {
+        let journal = Journal::new(0);
+        for n in 0..20 {
+            journal.note(n.to_string());
+        }
+        let shown = |max_lines| lines(&journal, &Options { max_lines, ..untimed() }).join(" ");
+        assert_eq!(shown(6), "(0) (1) (2) … (15 more) (18) (19)");
+        assert_eq!(shown(2), "(0) … (19 more)");
+        assert_eq!(shown(1), "… (20 more)");
+        assert_eq!(shown(0), "… (20 more)");
+        assert_eq!(lines(&journal, &Options { max_lines: 20, ..untimed() }).len(), 20);
+    }
+
+    #[test]
+    fn letters_never_run_out() {
+        let named: Vec<String> = [0, 25, 26, 51, 52, 701, 702].into_iter().map(letter).collect();
+        assert_eq!(named, ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]);
+    }
+}

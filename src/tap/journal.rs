@@ -128,6 +128,10 @@ impl Journal {
         let kept = &octets[..octets.len().min(self.0.limit.saturating_sub(record.octets))];
         record.octets += kept.len();
         record.left_out += octets.len() - kept.len();
+        // Not a single octet of them: an empty event would look like an empty datagram.
+        if kept.is_empty() && !octets.is_empty() {
+            return;
+        }
         let stream = matches!(
             record.conversations.get(conversation).map(|c| c.transport),
             Some(Transport::Tcp | Transport::Unix | Transport::Stdio)
@@ -208,6 +212,8 @@ mod tests {
             kinds,
             [Kind::Open, Kind::Data(From::Client, b"ahoy".to_vec()), Kind::Data(From::Server, b"ahoy".to_vec())]
         );
-        assert_eq!(journal.left_out(), 2);
+        journal.data(c, From::Client, b"nothing of this");
+        assert_eq!(journal.events().len(), 3);
+        assert_eq!(journal.left_out(), 17);
     }
 }

@@ -1,13 +1,15 @@
 //! The tap: a conversation as it was seen, octet by octet and in order.
 //!
-//! Whoever takes part in a conversation (the grader) or stands between two who do (a relay) writes what happens into a
+//! Whoever takes part in a conversation (the grader) or stands between two who do (a [`relay`]) writes what happens into a
 //! [`Journal`]. The same journal becomes a dialogue in a failure message ([`dialogue`]), a sequence diagram in a lesson
 //! ([`svg`]), or a capture that Wireshark opens ([`pcapng`]).
 
 pub mod dialogue;
 pub mod journal;
+mod packet;
 pub mod pcapng;
 pub mod relay;
 pub mod svg;
+mod wire;
 
 pub use journal::{Conversation, Event, From, Journal, Kind, Transport};

@@ -1,0 +1,226 @@
+//! The packets that a journal's conversations were, or would have been, on the wire.
+//!
+//! The journal knows what was said, not how it was cut into packets. So the packets here are the plainest that TCP
+//! allows: no loss, no delay, an acknowledgment for every second segment (RFC 9293, section 3.8.6.3).
+
+use super::journal::{Conversation, From, Journal, Kind, Transport};
+use super::packet::{Path, Segment, tcp, tcp_packet, udp_packet};
+use crate::human::count;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// A packet of the capture.
+pub(super) struct Packet {
+    /// Since the journal was opened.
+    pub(super) at: Duration,
+    /// From the IP header on.
+    pub(super) octets: Vec<u8>,
+    /// For people.
+    pub(super) comments: Vec<String>,
+}
+
+/// Where the client of a conversation without socket addresses is said to be.
+const MADE_UP_CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+/// Where its server is said to be.
+const MADE_UP_SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// The made-up clients' ports are counted up from here: the dynamic ports (RFC 6335, section 6).
+const FIRST_DYNAMIC_PORT: u16 = 49_152;
+/// How many ports there are from [`FIRST_DYNAMIC_PORT`] on.
+const DYNAMIC_PORTS: usize = 1 << 14;
+/// The made-up servers' port. No protocol has it, so that Wireshark does not look for one in the octets.
+const MADE_UP_PORT: u16 = 60_000;
+
+/// The first sequence numbers of a conversation are this far from those of the one before.
+const SEQUENCE_STEP: u32 = 0x0200_0000;
+
+/// All packets, in order, and the notes that no packet was there to carry.
+pub(super) fn packets(journal: &Journal) -> (Vec<Packet>, Vec<String>) {
+    let mut wires: Vec<Wire> = journal.conversations().into_iter().enumerate().map(|(i, c)| Wire::new(i, c)).collect();
+    let mut trace = Trace::default();
+    for event in journal.events() {
+        trace.at = event.at;
+        match (event.kind, event.conversation.and_then(|c| wires.get_mut(c))) {
+            (Kind::Note(text), _) => trace.comments.push(text),
+            (kind, Some(wire)) => wire.event(kind, &mut trace),
+            (_, None) => {}
+        }
+    }
+    let Trace { mut packets, comments, .. } = trace;
+    match packets.last_mut() {
+        Some(last) => last.comments.extend(comments.into_iter().map(|text| format!("afterwards: {text}"))),
+        None => return (packets, comments),
+    }
+    (packets, Vec::new())
+}
+
+/// The packets so far.
+#[derive(Default)]
+struct Trace {
+    at: Duration,
+    packets: Vec<Packet>,
+    /// Waiting for the next packet.
+    comments: Vec<String>,
+}
+
+impl Trace {
+    fn push(&mut self, octets: Vec<u8>) {
+        self.packets.push(Packet { at: self.at, octets, comments: std::mem::take(&mut self.comments) });
+    }
+}
+
+/// One conversation on its way into packets.
+struct Wire {
+    conversation: Conversation,
+    /// From the client to the server.
+    path: Path,
+    client: Side,
+    server: Side,
+}
+
+#[derive(Clone, Copy)]
+struct Side {
+    /// The sequence number of the next octet.
+    next: u32,
+    /// It has sent its FIN, or its RST.
+    done: bool,
+    /// It has thrown the connection away, and answers no more.
+    reset: bool,
+}
+
+impl Wire {
+    fn new(index: usize, conversation: Conversation) -> Self {
+        let port = FIRST_DYNAMIC_PORT + (index % DYNAMIC_PORTS) as u16;
+        let from = conversation.client.unwrap_or(SocketAddr::from((MADE_UP_CLIENT, port)));
+        let to = conversation.server.unwrap_or(SocketAddr::from((MADE_UP_SERVER, MADE_UP_PORT)));
+        // A later conversation between the same two ports begins elsewhere, so that its SYN is not taken for an old one.
+        let first = (index as u32).wrapping_mul(SEQUENCE_STEP);
+        let side = |next| Side { next, done: false, reset: false };
+        Self {
+            conversation,
+            path: Path { from, to },
+            client: side(first),
+            server: side(first.wrapping_add(SEQUENCE_STEP / 2)),
+        }
+    }
+
+    fn event(&mut self, kind: Kind, trace: &mut Trace) {
+        let datagrams = matches!(self.conversation.transport, Transport::Udp | Transport::UnixDatagram);
+        match kind {
+            Kind::Open => {
+                trace.comments.extend(self.disguise());
+                if !datagrams {
+                    self.handshake(trace);
+                }
+            }
+            Kind::Data(from, octets) if datagrams => self.datagram(from, &octets, trace),
+            Kind::Data(from, octets) => self.stream(from, &octets, trace),
+            // UDP has no word for it.
+            Kind::Close(from) if datagrams => trace.comments.push(format!("the {} closed its socket", self.name(from))),
+            Kind::Reset(from) if datagrams => trace.comments.push(format!("the {} was gone", self.name(from))),
+            Kind::Close(from) => self.fin(from, trace),
+            Kind::Reset(from) => self.rst(from, trace),
+            Kind::Note(text) => trace.comments.push(text),
+        }
+    }
+
+    /// What the conversation really was, when its addresses are made up.
+    fn disguise(&self) -> Option<String> {
+        let Conversation { transport, client, server, client_name, server_name } = &self.conversation;
+        if client.is_some() && server.is_some() {
+            return None;
+        }
+        let what = match transport {
+            Transport::Tcp => "TCP",
+            Transport::Udp => "UDP",
+            Transport::Unix => "a Unix socket",
+            Transport::UnixDatagram => "Unix datagrams",
+            Transport::Stdio => "standard input and output",
+        };
+        Some(format!("really {what} between {client_name} and {server_name}; addresses and ports are made up"))
+    }
+
+    /// RFC 9293, section 3.5.
+    fn handshake(&mut self, trace: &mut Trace) {
+        self.send(From::Client, tcp::SYN, &[], trace);
+        self.send(From::Server, tcp::SYN | tcp::ACK, &[], trace);
+        self.send(From::Client, tcp::ACK, &[], trace);
+    }
+
+    /// Octets that come after the sender's own FIN or RST are left out: TCP has no way to carry them.
+    fn stream(&mut self, from: From, octets: &[u8], trace: &mut Trace) {
+        if self.side(from).done {
+            return;
+        }
+        let chunks = octets.chunks(self.path.segment_limit());
+        let last = chunks.len();
+        for (n, chunk) in (1..).zip(chunks) {
+            let push = if n == last { tcp::PSH } else { 0 };
+            self.send(from, push | tcp::ACK, chunk, trace);
+            if n == last || n % 2 == 0 {
+                self.acknowledge(from.other(), trace);
+            }
+        }
+    }
+
+    fn fin(&mut self, from: From, trace: &mut Trace) {
+        if self.side(from).done {
+            return;
+        }
+        self.send(from, tcp::FIN | tcp::ACK, &[], trace);
+        self.side(from).done = true;
+        self.acknowledge(from.other(), trace);
+    }
+
+    fn rst(&mut self, from: From, trace: &mut Trace) {
+        if self.side(from).reset {
+            return;
+        }
+        self.send(from, tcp::RST | tcp::ACK, &[], trace);
+        *self.side(from) = Side { done: true, reset: true, ..*self.side(from) };
+    }
+
+    fn acknowledge(&mut self, from: From, trace: &mut Trace) {
+        if !self.side(from).reset {
+            self.send(from, tcp::ACK, &[], trace);
+        }
+    }
+
+    fn send(&mut self, from: From, flags: u8, data: &[u8], trace: &mut Trace) {
+        let sequence = self.side(from).next;
+        let acknowledgment = if flags & tcp::ACK == 0 { 0 } else { self.side(from.other()).next };
+        trace.push(tcp_packet(self.path(from), Segment { sequence, acknowledgment, flags, data }));
+        // SYN and FIN take up a sequence number each, so that they can be acknowledged.
+        let flag = u32::from(flags & (tcp::SYN | tcp::FIN) != 0);
+        self.side(from).next = sequence.wrapping_add(data.len() as u32).wrapping_add(flag);
+    }
+
+    fn datagram(&mut self, from: From, octets: &[u8], trace: &mut Trace) {
+        let path = self.path(from);
+        let kept = &octets[..octets.len().min(path.datagram_limit())];
+        if kept.len() < octets.len() {
+            trace.comments.push(format!("cut: the datagram had {}", count(octets.len(), "octet")));
+        }
+        trace.push(udp_packet(path, kept));
+    }
+
+    fn side(&mut self, from: From) -> &mut Side {
+        match from {
+            From::Client => &mut self.client,
+            From::Server => &mut self.server,
+        }
+    }
+
+    fn path(&self, from: From) -> Path {
+        match from {
+            From::Client => self.path,
+            From::Server => self.path.reversed(),
+        }
+    }
+
+    fn name(&self, from: From) -> &str {
+        match from {
+            From::Client => &self.conversation.client_name,
+            From::Server => &self.conversation.server_name,
+        }
+    }
+}
