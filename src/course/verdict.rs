@@ -1,0 +1,223 @@
+//! What the grader found: for a check, and for the exercise it belongs to.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A failure message is 16 lines. One of this many octets was not written for a person.
+const LONGEST_MESSAGE: usize = 64 << 10;
+
+/// What the grader found for one exercise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// When, in seconds since 1970.
+    pub when: u64,
+    /// In one word.
+    pub outcome: Outcome,
+    /// [`source_hash`] of the text that was graded.
+    pub source_hash: String,
+    /// How many checks the exercise has. A filter may have run fewer.
+    #[serde(default)]
+    pub expected: usize,
+    /// What the compiler said, or the sentence of the step that is next; empty when the checks say it all.
+    #[serde(default)]
+    pub message: String,
+    /// In the order in which they ran.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+}
+
+/// One rule of the contract, tried.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// The rule, as the grader names it.
+    pub name: String,
+    /// Whether it was kept.
+    pub outcome: Outcome,
+    /// How long it took, in milliseconds.
+    #[serde(default)]
+    pub millis: u64,
+    /// The failure message; empty for a check that passed.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// What came of a check, or of an exercise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Every check passed.
+    #[serde(rename = "ok")]
+    Ok,
+    /// At least one check failed.
+    #[serde(rename = "failed")]
+    Failed,
+    /// A `todo!("step N: …")` was reached, or the file is still the stub.
+    #[serde(rename = "not started")]
+    NotStarted,
+    /// The compiler did not accept it.
+    #[serde(rename = "does not build")]
+    DoesNotBuild,
+    /// Some checks passed, none failed, the others were not run.
+    #[serde(rename = "incomplete")]
+    Incomplete,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Outcome::Ok => "ok",
+            Outcome::Failed => "FAILED",
+            Outcome::NotStarted => "not started",
+            Outcome::DoesNotBuild => "does not build",
+            Outcome::Incomplete => "incomplete",
+        })
+    }
+}
+
+impl Check {
+    /// A check that passed.
+    pub fn ok(name: impl Into<String>, took: Duration) -> Self {
+        Self::new(name, Outcome::Ok, took, String::new())
+    }
+
+    /// A check that failed, with the message that the learner was shown.
+    pub fn failed(name: impl Into<String>, took: Duration, message: impl Into<String>) -> Self {
+        Self::new(name, Outcome::Failed, took, message.into())
+    }
+
+    /// A check that ran into a `todo!`, with that step's sentence.
+    pub fn not_started(name: impl Into<String>, took: Duration, step: impl Into<String>) -> Self {
+        Self::new(name, Outcome::NotStarted, took, step.into())
+    }
+
+    fn new(name: impl Into<String>, outcome: Outcome, took: Duration, message: String) -> Self {
+        Self { name: name.into(), outcome, millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX), message }
+    }
+}
+
+impl Verdict {
+    /// What these checks mean for `source`, the text they were run on. `expected` is how many checks the exercise has.
+    pub fn new(source: &str, expected: usize, checks: Vec<Check>) -> Self {
+        let mut verdict = Self::bare(source, Outcome::Incomplete, String::new());
+        (verdict.expected, verdict.checks) = (expected, checks);
+        verdict.conclude();
+        verdict
+    }
+
+    /// `source` was not accepted by the compiler, which said `message`.
+    pub fn does_not_build(source: &str, message: impl Into<String>) -> Self {
+        Self::bare(source, Outcome::DoesNotBuild, message.into())
+    }
+
+    /// `source` is the stub still; `step` is the sentence of its first step.
+    pub fn not_started(source: &str, step: impl Into<String>) -> Self {
+        Self::bare(source, Outcome::NotStarted, step.into())
+    }
+
+    /// Whether `source` is what was graded.
+    pub fn is_of(&self, source: &str) -> bool {
+        self.source_hash == source_hash(source)
+    }
+
+    /// How many of its checks passed.
+    pub fn passed(&self) -> usize {
+        self.checks.iter().filter(|c| c.outcome == Outcome::Ok).count()
+    }
+
+    fn bare(source: &str, outcome: Outcome, message: String) -> Self {
+        Self { when: now(), outcome, source_hash: source_hash(source), expected: 0, message, checks: Vec::new() }
+    }
+
+    /// Works out the outcome from the checks.
+    fn conclude(&mut self) {
+        let any = |outcome| self.checks.iter().any(|c| c.outcome == outcome);
+        self.outcome = if any(Outcome::DoesNotBuild) {
+            Outcome::DoesNotBuild
+        } else if any(Outcome::Failed) {
+            Outcome::Failed
+        } else if any(Outcome::NotStarted) {
+            Outcome::NotStarted
+        } else if self.checks.is_empty() || self.passed() < self.expected {
+            Outcome::Incomplete
+        } else {
+            Outcome::Ok
+        };
+    }
+
+    /// Cuts messages that nobody will read to the end.
+    pub(super) fn shorten(&mut self) {
+        for message in self.checks.iter_mut().map(|c| &mut c.message).chain([&mut self.message]) {
+            message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+        }
+    }
+
+    /// Adds what an earlier run found for the same text with checks that this run did not try (it had a filter).
+    pub(super) fn join(&mut self, earlier: Verdict) {
+        let partial = !self.checks.is_empty() && self.checks.len() < self.expected;
+        if !partial || earlier.source_hash != self.source_hash || earlier.expected != self.expected {
+            return;
+        }
+        let missing = earlier.checks.into_iter().filter(|old| self.checks.iter().all(|new| new.name != old.name));
+        let mut checks: Vec<Check> = missing.collect();
+        checks.append(&mut self.checks);
+        self.checks = checks;
+        self.conclude();
+    }
+}
+
+/// A number for a text that is the same in every build and on every machine (FNV-1a, 64 bits). It tells an edited text
+/// from the graded one; it is no protection against a forger.
+pub fn source_hash(source: &str) -> String {
+    let fold = |hash: u64, octet: u8| (hash ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3);
+    format!("fnv1a:{:016x}", source.bytes().fold(0xcbf2_9ce4_8422_2325, fold))
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::course::state::State;
+
+    const ID: &str = "ch03::tide_server";
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    /// `cargo test ch03::tide_server::second` runs one check of two: the other's result still counts, for the same text.
+    #[test]
+    fn filtered_runs_join() {
+        let mut state = State::default();
+        let mut grade = |source: &str, checks: Vec<Check>| {
+            state.set_verdict(ID, Verdict::new(source, 2, checks));
+            (state.verdicts[ID].outcome, state.verdicts[ID].checks.len())
+        };
+        assert_eq!(grade("a", vec![Check::ok("first", ms(1))]), (Outcome::Incomplete, 1));
+        assert_eq!(grade("a", vec![Check::failed("second", ms(1), "late")]), (Outcome::Failed, 2));
+        assert_eq!(grade("a", vec![Check::ok("second", ms(1))]), (Outcome::Ok, 2));
+        assert_eq!(grade("b", vec![Check::ok("second", ms(1))]), (Outcome::Incomplete, 1));
+        assert_eq!(
+            grade("b", vec![Check::ok("first", ms(1)), Check::not_started("second", ms(1), "step 2")]).0,
+            Outcome::NotStarted
+        );
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        assert_eq!(source_hash(""), "fnv1a:cbf29ce484222325");
+        assert_eq!(source_hash("a"), "fnv1a:af63dc4c8601ec8c");
+    }
+
+    /// A flood in a failure message is cut between two characters.
+    #[test]
+    fn floods_are_cut() {
+        let mut verdict = Verdict::new("a", 1, vec![Check::failed("first", ms(1), "…".repeat(LONGEST_MESSAGE))]);
+        verdict.shorten();
+        let kept = verdict.checks[0].message.len();
+        assert!(kept > LONGEST_MESSAGE - 3 && kept <= LONGEST_MESSAGE, "{kept}");
+    }
+}
