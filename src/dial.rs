@@ -52,7 +52,7 @@ impl Dialer {
     pub fn dial(&self, ctx: &Context, address: &str) -> Result<TcpStream> {
         let peer = || format!("tcp://{address}");
         ctx.check().map_err(|cause| NetError::new("connect", peer(), cause.into()))?;
-        let candidates = resolve_within(ctx, self.network, address)?;
+        let candidates = self.candidates(ctx, address)?;
         let mut failure = None;
         for (tried, &candidate) in candidates.iter().enumerate() {
             match self.dial_one(&share(ctx, candidates.len() - tried), candidate) {
@@ -62,6 +62,14 @@ impl Dialer {
             ctx.check().map_err(|cause| NetError::new("connect", peer(), cause.into()))?;
         }
         Err(failure.unwrap_or_else(|| NetError::invalid("connect", peer(), "no address")))
+    }
+
+    /// The addresses of a name, in the resolver's order, which puts the likeliest to work first (RFC 6724).
+    ///
+    /// # Errors
+    /// As [`resolve`], and the context's cause when it ends before the resolver has answered.
+    pub fn candidates(&self, ctx: &Context, address: &str) -> Result<Vec<SocketAddr>> {
+        resolve_within(ctx, self.network, address)
     }
 
     /// Connects to one address.
@@ -79,7 +87,13 @@ impl Dialer {
         }
         ctx.check()?;
         connect(ctx, &socket, &address.into())?;
-        Ok(socket.into())
+        let stream = TcpStream::from(socket);
+        if stream.local_addr()? == address {
+            // The port we were given for our own end is the one we called, so the SYN met the socket that sent it: two
+            // ends that open at once (RFC 9293 section 3.5). It proves that nobody listens there.
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        Ok(stream)
     }
 }
 
@@ -103,10 +117,10 @@ fn connect(ctx: &Context, socket: &Socket, address: &SockAddr) -> io::Result<()>
 }
 
 /// An equal part of the time that is left, for one of `parts` addresses.
-fn share(ctx: &Context, parts: usize) -> Context {
+pub fn share(ctx: &Context, parts: usize) -> Context {
     match ctx.remaining() {
         Some(left) if parts > 1 => ctx.with_timeout(left / u32::try_from(parts).unwrap_or(u32::MAX)),
-        _ => ctx.child(),
+        _ => ctx.clone(),
     }
 }
 
@@ -139,22 +153,9 @@ fn resolve_within(ctx: &Context, network: Network, address: &str) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, TcpListener};
+    use crate::black_hole::BlackHole;
+    use std::net::TcpListener;
     use std::time::Instant;
-
-    /// A port on which connects neither succeed nor fail: the queue of a listener that nobody accepts from is full.
-    /// An "unroutable" address would not do: some networks answer for every address.
-    fn black_hole() -> (Socket, Vec<TcpStream>, SocketAddr) {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("bind");
-        socket.listen(0).expect("listen");
-        let address = socket.local_addr().expect("address").as_socket().expect("inet");
-        let mut parked = Vec::new();
-        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
-            parked.push(stream);
-        }
-        (socket, parked, address)
-    }
 
     #[test]
     fn refused_names_the_peer() {
@@ -167,10 +168,10 @@ mod tests {
     /// The deadline ends a connect that is waiting, at the deadline.
     #[test]
     fn the_deadline_holds() {
-        let (_socket, _parked, address) = black_hole();
+        let hole = BlackHole::open().expect("open");
         let ctx = Context::new().with_timeout(Duration::from_millis(50));
         let start = Instant::now();
-        let e = dial(&ctx, &address.to_string()).expect_err("nobody answers");
+        let e = dial(&ctx, &hole.address().to_string()).expect_err("nobody answers");
         assert!(e.is_timeout(), "{e}");
         assert_eq!(ctx.cause(), Some(Cause::DeadlineExceeded));
         assert!(start.elapsed() < Duration::from_secs(5));
@@ -179,10 +180,10 @@ mod tests {
     /// A cancel from another thread ends a connect that is waiting.
     #[test]
     fn a_cancel_is_felt() {
-        let (_socket, _parked, address) = black_hole();
+        let hole = BlackHole::open().expect("open");
         let ctx = Context::new();
         thread::scope(|s| {
-            let dialling = s.spawn(|| dial(&ctx, &address.to_string()));
+            let dialling = s.spawn(|| dial(&ctx, &hole.address().to_string()));
             ctx.cancel();
             let e = dialling.join().expect("join").expect_err("cancelled");
             assert!(e.to_string().ends_with("operation was canceled"), "{e}");
@@ -210,6 +211,15 @@ mod tests {
         };
         assert!(slow.dial(&ctx, &address).expect_err("late").is_timeout());
         assert_eq!(ctx.cause(), Some(Cause::DeadlineExceeded));
+    }
+
+    /// A client that is given the very port it calls reaches itself, and must not take that for a server.
+    #[test]
+    fn a_client_does_not_connect_to_itself() {
+        let port = TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("address");
+        let dialer = Dialer { control: Some(Box::new(|socket, to| socket.bind(&to.into()))), ..Dialer::default() };
+        let e = dialer.dial_one(&Context::new(), port).expect_err("nobody listens");
+        assert_eq!(e.to_string(), format!("connect tcp://{port}: connection refused"));
     }
 
     /// A silent first address leaves time for the second.

@@ -9,7 +9,8 @@
 //! | listen, and say where | [`listen`] |
 //! | accept connections until told to stop | [`accept`], [`slots`] |
 //! | stop on SIGINT or SIGTERM, cancel, time out | [`context`], [`stop`], [`deadline`] |
-//! | connect to the first address that answers | [`dial`] |
+//! | connect to the first address that answers, or to one that never does | [`dial`], [`black_hole`] |
+//! | show that one is still there | [`heartbeat`] |
 //! | say what failed, to whom, and why | [`error`], [`exit`] |
 //! | show octets and conversations | [`hexdump`], [`tap`] |
 //! | read and write durations as people do | [`human`] |
@@ -17,6 +18,7 @@
 
 pub mod accept;
 pub mod addr;
+pub mod black_hole;
 pub mod context;
 pub mod course;
 pub mod deadline;
