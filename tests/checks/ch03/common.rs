@@ -1,0 +1,75 @@
+//! Rules that every program of the suite keeps.
+
+use netkata_kit::prelude::*;
+use nix::sys::signal::Signal;
+
+/// A server on a wrong address says so in one line and ends.
+pub fn names_a_bad_address(s: &mut Scene) -> Outcome {
+    for (address, named) in [
+        ("127.0.0.1", "no port"),
+        ("127.0.0.1:123456", "invalid port"),
+        ("127.0.0.1:no-such-service", "unknown service"),
+        ("no-such-host.invalid:7007", "no-such-host.invalid"),
+    ] {
+        s.run_with(&[address])?;
+        expect_one_error(s, named)?;
+    }
+    Ok(())
+}
+
+/// A port that is taken is named, with the reason.
+pub fn names_a_port_in_use(s: &mut Scene) -> Outcome {
+    let taken = s.listen()?.to_string();
+    s.run_with(&[&taken])?;
+    expect_one_error(s, &format!("{taken}: address already in use"))
+}
+
+/// SIGTERM ends an idle server within two seconds, with status 0.
+pub fn ends_on_sigterm(s: &mut Scene) -> Outcome {
+    s.start()?;
+    s.signal(Signal::SIGTERM)?;
+    s.expect_exit(0, Duration::from_secs(2))
+        .because("signal(7): SIGTERM asks a process to end; a server that keeps its word leaves with status 0")
+}
+
+/// Ctrl-C does the same.
+pub fn ends_on_sigint(s: &mut Scene) -> Outcome {
+    s.start()?;
+    s.signal(Signal::SIGINT)?;
+    s.expect_exit(0, Duration::from_secs(2)).because("signal(7): SIGINT is Ctrl-C at a terminal")
+}
+
+/// A client where nobody listens says who refused, in one line.
+pub fn names_a_refused_connection(s: &mut Scene) -> Outcome {
+    let address = s.listen()?.to_string();
+    s.stop_listening();
+    s.run_with(&[&address])?;
+    s.end_input()?;
+    expect_one_error(s, &format!("connect tcp://{address}: connection refused"))
+}
+
+/// A client sent to a host or port that cannot be says so.
+pub fn names_a_bad_peer(s: &mut Scene) -> Outcome {
+    for (address, named) in [
+        ("127.0.0.1", "no port"),
+        ("127.0.0.1:70000", "invalid port"),
+        ("no-such-host.invalid:7", "no-such-host.invalid"),
+    ] {
+        s.run_with(&[address])?;
+        s.end_input()?;
+        expect_one_error(s, named)?;
+    }
+    Ok(())
+}
+
+/// `error: …` with this text in it, alone on standard error, and status 1.
+pub fn expect_one_error(s: &mut Scene, named: &str) -> Outcome {
+    const WHY: &str =
+        "a failure names the attempt, the peer and the cause in one line on standard error, and ends with 1";
+    s.expect_exit(1, Duration::from_secs(5)).because(WHY)?;
+    let line = s.error_line().because(WHY)?;
+    if !line.starts_with("error: ") || !line.contains(named) {
+        return Err(Failure::new(format!("a line `error: …{named}…`"), format!("{line:?}"))).because(WHY);
+    }
+    Ok(())
+}

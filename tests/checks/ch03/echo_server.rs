@@ -1,0 +1,282 @@
+//! `echo_server`: RFC 862, a thread per connection.
+
+use super::common;
+use netkata_kit::prelude::*;
+use nix::sys::signal::Signal;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+const RFC862: &str = "RFC 862: any data received is sent back to the originating source";
+
+pub fn program() -> Program {
+    Program::finished(3, "echo_server")
+        .check("says_where_it_listens", "port 0 asks for any port, and the announce line tells which", announces)
+        .check("sends_back_what_it_gets", "the octets that arrive go back, and nothing else", sends_back)
+        .check("goes_on_after_one_read", "a connection is a stream: there may always be more to read", goes_on)
+        .check("waits_for_no_line_end", "an echo knows no lines: octets go back as they come", no_lines)
+        .check("keeps_every_octet_value", "every octet comes back as it was sent, text or not", every_octet)
+        .check("carries_a_mebibyte", "there is no largest echo", mebibyte)
+        .check(
+            "answers_the_half_close",
+            "a client that has finished sending still gets the rest, then a FIN",
+            half_close,
+        )
+        .check("loses_nothing_to_a_slow_reader", "a slow reader gets everything, in its own time", slow_reader)
+        .check("serves_clients_side_by_side", "a silent client does not hold up the next", side_by_side)
+        .check("survives_a_reset", "a peer that resets ends its own connection and no other", reset)
+        .check(
+            "serves_a_thousand_beside_a_stuck_one",
+            "one reader that is stuck does not slow a thousand others",
+            thousand,
+        )
+        .check("holds_ten_thousand_clients", "ten thousand clients may be connected at once", ten_thousand)
+        .alone()
+        .check("closes_an_idle_connection", "a connection on which nothing moves is closed after --idle", idle)
+        .with(&["--idle", "200ms"])
+        .check("traffic_keeps_a_connection_open", "every octet moves the idle limit on", pushed_on)
+        .with(&["--idle", "400ms"])
+        .check("refuses_beyond_the_limit", "connections beyond --max-connections are closed at once", refuses)
+        .with(&["--max-connections", "2"])
+        .check("a_leaver_makes_room", "a connection that ends gives its place back", leaver)
+        .with(&["--max-connections", "2"])
+        .check(
+            "survives_without_descriptors",
+            "running out of descriptors slows the server down and never ends it",
+            descriptors,
+        )
+        .finished_only()
+        .check("ends_on_sigterm", "SIGTERM ends an idle server", common::ends_on_sigterm)
+        .check("ends_on_sigint", "Ctrl-C ends an idle server", common::ends_on_sigint)
+        .check(
+            "finishes_what_it_accepted",
+            "after SIGTERM, a connection that was accepted is served to its end",
+            finishes,
+        )
+        .check("accepts_nobody_after_sigterm", "after SIGTERM, new clients are refused", no_more)
+        .check("names_a_bad_address", "a bad address is named in one line", common::names_a_bad_address)
+        .finished_only()
+        .check("names_a_port_in_use", "a port that is taken is named in one line", common::names_a_port_in_use)
+        .finished_only()
+}
+
+fn announces(s: &mut Scene) -> Outcome {
+    s.start()?;
+    let address = s.address()?;
+    if address.port() == 0 {
+        return Err(Failure::new("the port that was given", "port 0"))
+            .because("bind(2): port 0 asks for any free port; getsockname(2) tells which it became");
+    }
+    s.connect().map(drop)
+}
+
+fn sends_back(s: &mut Scene) -> Outcome {
+    let line = format!("{}\r\n", s.phrase());
+    let mut c = s.connect()?;
+    c.send(line.as_bytes())?;
+    c.expect(line.as_bytes()).because(RFC862)?;
+    c.expect_silence(ms(30)).because(RFC862)
+}
+
+/// In lock step: the second message leaves only when the first has come back.
+fn goes_on(s: &mut Scene) -> Outcome {
+    let lines = [format!("{}\r\n", s.phrase()), format!("{}\r\n", s.phrase()), format!("{}\r\n", s.phrase())];
+    let mut c = s.connect()?;
+    for line in lines {
+        c.send(line.as_bytes())?;
+        c.expect(line.as_bytes())
+            .because("RFC 862: the echo continues until the calling user terminates the connection")?;
+    }
+    Ok(())
+}
+
+fn no_lines(s: &mut Scene) -> Outcome {
+    let words = s.phrase();
+    let mut c = s.connect()?;
+    for part in words.as_bytes().chunks(5) {
+        c.send(part)?;
+        c.expect(part).because("RFC 9293 §3.8: TCP carries a stream of octets; lines are an agreement above it")?;
+    }
+    Ok(())
+}
+
+fn every_octet(s: &mut Scene) -> Outcome {
+    let octets = s.every_octet();
+    let mut c = s.connect()?;
+    c.send(&octets)?;
+    c.expect(&octets).because(RFC862)
+}
+
+fn mebibyte(s: &mut Scene) -> Outcome {
+    let octets = s.octets(1 << 20);
+    let mut c = s.connect()?;
+    c.send_in_background(&octets)?;
+    c.expect(&octets).because(RFC862)
+}
+
+fn half_close(s: &mut Scene) -> Outcome {
+    let words = s.phrase();
+    let mut c = s.connect()?;
+    c.send(words.as_bytes())?;
+    c.half_close()?;
+    let why = "RFC 9293 §3.6: a FIN closes one direction; the other is still good for what is due";
+    c.expect(words.as_bytes()).because(why)?;
+    c.expect_close(Close::Fin).because(why)
+}
+
+fn slow_reader(s: &mut Scene) -> Outcome {
+    let octets = s.octets(3 << 20);
+    let mut c = s.connect_slow(4096)?;
+    let sent = c.send_until_full(&octets, ms(300));
+    c.half_close()?;
+    c.expect(&octets[..sent])
+        .because("RFC 9293 §3.8.6: a full window makes the sender wait, for as long as it takes")?;
+    c.expect_close(Close::Fin)
+}
+
+/// The first client stays silent; the one that came last speaks first.
+fn side_by_side(s: &mut Scene) -> Outcome {
+    let (first, second) = (s.phrase(), s.phrase());
+    let mut a = s.connect()?;
+    let mut b = s.connect()?;
+    let why = "accept(2) takes one connection at a time; serving must not keep it from the next";
+    b.send(second.as_bytes())?;
+    b.expect(second.as_bytes()).because(why)?;
+    a.send(first.as_bytes())?;
+    a.expect(first.as_bytes()).because(why)
+}
+
+fn reset(s: &mut Scene) -> Outcome {
+    let (first, second) = (s.phrase(), s.phrase());
+    let mut a = s.connect()?;
+    a.send(first.as_bytes())?;
+    a.expect(first.as_bytes())?;
+    a.reset()?;
+    let mut b = s.connect()?;
+    b.send(second.as_bytes())?;
+    b.expect(second.as_bytes()).because("RFC 9293 §3.5.3: a reset aborts its own connection")
+}
+
+fn thousand(s: &mut Scene) -> Outcome {
+    let (flood, words) = (s.octets(8 << 20), s.octets(8));
+    let mut stuck = s.connect_slow(4096)?;
+    stuck.send_until_full(&flood, ms(100));
+    let crowd = s.crowd(1000)?;
+    echo_all(s, &crowd, &words)?;
+    stuck.reset()
+}
+
+fn ten_thousand(s: &mut Scene) -> Outcome {
+    let allowed = netkata::sys::limits::raise_descriptors().unwrap_or(1024).saturating_sub(200);
+    let clients = allowed.min(10_000) as usize;
+    s.start()?;
+    let crowd = s.crowd(clients)?;
+    let words = s.octets(8);
+    echo_all(s, &crowd, &words)
+}
+
+/// Each client gets its own octets back, the last that came first.
+fn echo_all(s: &mut Scene, crowd: &[TcpStream], words: &[u8]) -> Outcome {
+    s.journal.note(format!("each of {} clients sends {} octets", crowd.len(), words.len()));
+    for (i, mut client) in crowd.iter().enumerate().rev() {
+        let mut reply = vec![0; words.len()];
+        let _ = client.set_read_timeout(Some(Duration::from_secs(10)));
+        let answer = client.write_all(words).and_then(|()| client.read_exact(&mut reply));
+        if let Err(e) = answer {
+            let got = format!("client {} of {}: {}", i + 1, crowd.len(), netkata::error::cause_text(&e));
+            return Err(Failure::new("every client to get its octets back", got));
+        }
+        if reply != words {
+            return Err(Failure::octets(words, &reply, format!("client {} of {}", i + 1, crowd.len())));
+        }
+    }
+    Ok(())
+}
+
+fn idle(s: &mut Scene) -> Outcome {
+    let mut c = s.connect()?;
+    c.expect_close(Close::Fin)
+        .because("an idle connection costs a thread and a descriptor, and its peer may be long gone")
+}
+
+/// Five messages, each well within the limit, together well beyond it.
+fn pushed_on(s: &mut Scene) -> Outcome {
+    let words = s.phrase();
+    let mut c = s.connect()?;
+    for _ in 0..5 {
+        c.expect_silence(ms(120)).because("the limit counts from the last octet, not from the first")?;
+        c.send(words.as_bytes())?;
+        c.expect(words.as_bytes()).because("the limit counts from the last octet, not from the first")?;
+    }
+    Ok(())
+}
+
+fn refuses(s: &mut Scene) -> Outcome {
+    let words = s.phrase();
+    let mut inside = [s.connect()?, s.connect()?];
+    for c in &mut inside {
+        c.send(words.as_bytes())?;
+        c.expect(words.as_bytes())?;
+    }
+    s.connect()?
+        .expect_close(Close::Fin)
+        .because("a cap that is not enforced is no cap: threads and memory run out instead")
+}
+
+fn leaver(s: &mut Scene) -> Outcome {
+    let words = s.phrase();
+    for _ in 0..5 {
+        let mut c = s.connect()?;
+        c.send(words.as_bytes())?;
+        c.half_close()?;
+        c.expect(words.as_bytes()).because("a place that is not given back is lost until the server is restarted")?;
+        c.expect_close(Close::Fin)?;
+    }
+    Ok(())
+}
+
+/// Thirty-two descriptors, forty clients. Those inside are served, the processor is left alone, and when some leave
+/// the others get in.
+fn descriptors(s: &mut Scene) -> Outcome {
+    let words = s.octets(8);
+    s.limit_descriptors(32);
+    s.start()?;
+    let mut crowd = s.crowd(40)?;
+    s.expect_error("accept: too many open files")?;
+    let busy = s.processor_time(ms(300))?;
+    if busy > ms(150) {
+        return Err(Failure::new("the processor to be left alone", format!("{busy:?} of work in 300 ms")))
+            .because("accept(2), EMFILE: the connection stays in the queue, so a loop without a pause spins");
+    }
+    let waiting = crowd.split_off(20);
+    echo_all(s, &crowd, &words)?;
+    drop(crowd);
+    echo_all(s, &waiting, &words)
+}
+
+fn finishes(s: &mut Scene) -> Outcome {
+    let (before, after) = (s.phrase(), s.phrase());
+    let mut c = s.connect()?;
+    c.send(before.as_bytes())?;
+    c.expect(before.as_bytes())?;
+    s.signal(Signal::SIGTERM)?;
+    s.expect_refusal()?;
+    c.send(after.as_bytes())?;
+    c.expect(after.as_bytes()).because("a stop is no reason to break a promise: whoever was accepted is served")?;
+    c.half_close()?;
+    c.expect_close(Close::Fin)?;
+    s.expect_exit(0, Duration::from_secs(2))
+        .because("with its last connection gone, a stopping server has nothing to wait for")
+}
+
+fn no_more(s: &mut Scene) -> Outcome {
+    let words = s.phrase();
+    let mut c = s.connect()?;
+    c.send(words.as_bytes())?;
+    c.expect(words.as_bytes())?;
+    s.signal(Signal::SIGTERM)?;
+    s.expect_refusal().because(
+        "listen(2): while the socket listens, the kernel completes handshakes for clients that nobody will serve",
+    )?;
+    drop(c);
+    s.expect_exit(0, Duration::from_secs(2))
+}

@@ -1,0 +1,189 @@
+//! The proof that the grader works: solutions pass, stubs are *not started*, and every mutant fails in exactly the
+//! check that names it, with the message on file.
+//!
+//! `BLESS=1 make prove` writes the messages anew. Read them before they are committed: they are what learners see.
+
+use crate::{conclude, root, stage};
+use libtest_mimic::{Failed, Trial};
+use netkata::course::{Catalogue, Kind as Form, predict, stub};
+use netkata_kit::check::{Kind, Program};
+use netkata_kit::message::{LINES, Style};
+use netkata_kit::mutant::{self, Mutant};
+use netkata_kit::program::{self, Stage, Verdict};
+use netkata_kit::subject::Launch;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+/// The seed of the proof: the messages on file show the same octets each time.
+const SEED: u64 = 0x5ea;
+
+/// Built once, by the first trial that needs it.
+type Build = Arc<OnceLock<Result<PathBuf, String>>>;
+
+/// All trials of the proof.
+pub fn trials(programs: &[Program]) -> Result<Vec<Trial>, String> {
+    let catalogue = Catalogue::read(root())?;
+    let mutants = mutant::all(root())?;
+    let mut sources = BTreeMap::new();
+    let mut trials = Vec::new();
+    for exercise in catalogue.exercises() {
+        if exercise.kind == Form::Build {
+            sources.insert(format!("solution-{}", exercise.name), exercise.solution_text()?);
+            sources.insert(format!("stub-{}", exercise.name), stub::of(exercise)?);
+        } else {
+            let (name, solution) = (exercise.id(), exercise.solution_text()?);
+            trials
+                .push(Trial::test(format!("{name}::octets_derive"), move || Ok(predict::derive(&solution).map(drop)?)));
+        }
+    }
+    for mutant in &mutants {
+        sources.insert(mutant.binary(), mutant.source(root(), apply)?);
+    }
+    let build: Build = Arc::default();
+    let sources = Arc::new(sources);
+    for program in programs {
+        trials.extend(program_trials(program, &mutants, &build, &sources));
+    }
+    trials.extend(mutants.iter().filter(|m| programs.iter().all(|p| p.id() != id(m))).map(orphan));
+    Ok(trials)
+}
+
+fn program_trials(
+    program: &Program,
+    mutants: &[Mutant],
+    build: &Build,
+    sources: &Arc<BTreeMap<String, String>>,
+) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    let ready = |name: String| {
+        let (build, sources) = (build.clone(), sources.clone());
+        move || built(&build, &sources, &name)
+    };
+    if program.kind == Kind::Exercise {
+        let (p, path) = (program.clone(), ready(format!("solution-{}", program.name)));
+        trials.push(Trial::test(format!("{}::solution_passes", program.id()), move || solution_passes(&p, path()?)));
+        let (p, path) = (program.clone(), ready(format!("stub-{}", program.name)));
+        trials.push(Trial::test(format!("{}::stub_is_not_started", program.id()), move || stub_waits(&p, path()?)));
+    }
+    let own: Vec<Mutant> = mutants.iter().filter(|m| id(m) == program.id()).cloned().collect();
+    trials.extend(program.checks.iter().filter(|c| own.iter().all(|m| m.caught_by != c.name)).map(|check| {
+        let name = format!("{}::{}::has_a_mutant", program.id(), check.name);
+        Trial::test(name, || Err("no wrong program on file is caught by this check: it may be unable to fail".into()))
+    }));
+    trials.extend(own.into_iter().map(|mutant| {
+        let name = format!("{}::mutant_{}_is_caught_by_{}", program.id(), mutant.name, mutant.caught_by);
+        let (program, path) = (program.clone(), ready(mutant.binary()));
+        Trial::test(name, move || caught(&program, &mutant, path()?))
+    }));
+    trials
+}
+
+fn id(mutant: &Mutant) -> String {
+    format!("{}::{}", mutant.chapter, mutant.program)
+}
+
+fn orphan(mutant: &Mutant) -> Trial {
+    let path = mutant.path.display().to_string();
+    Trial::test(format!("{}::mutant_{}", id(mutant), mutant.name), move || {
+        Err(format!("{path}: no such program").into())
+    })
+}
+
+fn apply(base: &str, patch: &str) -> Result<String, String> {
+    let patch = diffy::Patch::from_str(patch).map_err(|e| e.to_string())?;
+    diffy::apply(base, &patch).map_err(|e| e.to_string())
+}
+
+/// The binary of this name, after a build of all of them.
+fn built(build: &Build, sources: &BTreeMap<String, String>, name: &str) -> Result<PathBuf, String> {
+    let folder = build.get_or_init(|| {
+        let package = mutant::package(root(), sources).map_err(|e| format!("target/prove: {e}"))?;
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .current_dir(&package)
+            .args(["build", "--quiet", "--offline", "--keep-going", "--bins", "--color=never"])
+            .env("CARGO_TARGET_DIR", package.join("target"))
+            .output()
+            .map_err(|e| format!("cargo does not start: {e}"))?;
+        // A wrong program may have unused parts, but one that does not compile proves nothing.
+        fs::write(package.join("build.log"), &output.stderr).map_err(|e| e.to_string())?;
+        Ok(package.join("target/debug"))
+    });
+    let path = folder.as_ref().map_err(Clone::clone)?.join(name);
+    let source = root().join(format!("target/prove/src/{name}.rs"));
+    let time = |p: &PathBuf| fs::metadata(p).and_then(|m| m.modified()).ok();
+    match (time(&path), time(&source)) {
+        (Some(built), Some(written)) if built >= written => Ok(path),
+        _ => Err(format!("{name} does not build: see target/prove/build.log")),
+    }
+}
+
+fn proof_stage(name: &str, path: PathBuf) -> Stage {
+    let mut stage = stage(Launch::binary(name, path), SEED);
+    stage.style = Style { colour: false, stable: true };
+    stage.captures = None;
+    stage
+}
+
+fn solution_passes(program: &Program, path: PathBuf) -> Result<(), Failed> {
+    let stage = proof_stage(program.name, path);
+    for check in &program.checks {
+        conclude(program::run(program, check, &stage))?;
+    }
+    Ok(())
+}
+
+/// A stub never passes, and never fails: its first check says which step comes first.
+fn stub_waits(program: &Program, path: PathBuf) -> Result<(), Failed> {
+    let first = program.checks.first().ok_or("no checks")?;
+    match program::run(program, first, &proof_stage(program.name, path)) {
+        Verdict::NotStarted(step) if step.starts_with("step 1: ") => Ok(()),
+        Verdict::NotStarted(step) => Err(format!("says {step:?} instead of its first step").into()),
+        Verdict::Ok => Err("an untouched stub passes".into()),
+        Verdict::Failed(message) | Verdict::DoesNotBuild(message) => Err(message.into()),
+    }
+}
+
+/// The checks before pass; the one that the mutant names fails, and says what is on file.
+fn caught(program: &Program, mutant: &Mutant, path: PathBuf) -> Result<(), Failed> {
+    let stage = proof_stage(program.name, path);
+    let named = program.checks.iter().position(|c| c.name == mutant.caught_by);
+    let named = named.ok_or_else(|| format!("{}: no check is called {}", mutant.path.display(), mutant.caught_by))?;
+    for check in &program.checks[..named] {
+        let verdict = program::run(program, check, &stage);
+        if !matches!(verdict, Verdict::Ok) {
+            return Err(format!("caught too early, by {}:\n{}", check.name, text_of(&verdict)).into());
+        }
+    }
+    match program::run(program, &program.checks[named], &stage) {
+        Verdict::Failed(message) => on_file(mutant, &message),
+        other => Err(format!("not caught by {}: {}", mutant.caught_by, text_of(&other)).into()),
+    }
+}
+
+fn text_of(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Ok => "it passes".into(),
+        Verdict::NotStarted(s) | Verdict::Failed(s) | Verdict::DoesNotBuild(s) => s.clone(),
+    }
+}
+
+fn on_file(mutant: &Mutant, message: &str) -> Result<(), Failed> {
+    if message.lines().count() > LINES {
+        return Err(format!("the message is longer than {LINES} lines:\n{message}").into());
+    }
+    let path = mutant.message_path();
+    let message = format!("{message}\n");
+    if std::env::var_os("BLESS").is_some() {
+        return Ok(fs::write(&path, message)?);
+    }
+    let filed = fs::read_to_string(&path).map_err(|_| format!("no message on file; this is it:\n{message}"))?;
+    if filed == message {
+        return Ok(());
+    }
+    let diff = similar::TextDiff::from_lines(&filed, &message).unified_diff().header("on file", "now").to_string();
+    Err(format!("{}: another message than on file:\n{diff}", path.display()).into())
+}

@@ -1,0 +1,93 @@
+//! Checks, and the programs and exercises that they belong to.
+
+use crate::failure::Outcome;
+use crate::scene::Scene;
+
+/// One rule of a program's contract.
+#[derive(Clone)]
+pub struct Check {
+    /// An identifier: `answers_while_another_client_is_silent`.
+    pub name: &'static str,
+    /// The rule in a sentence, for the first line of a failure.
+    pub rule: &'static str,
+    /// Arguments for the subject, after the address.
+    pub options: &'static [&'static str],
+    /// Runs alone: it uses so much of the machine that others would fail beside it.
+    pub alone: bool,
+    /// Needs what only the finished program promises (an option, a log line), so that another subject is not asked.
+    pub finished_only: bool,
+    /// The dialogue.
+    pub run: fn(&mut Scene) -> Outcome,
+}
+
+/// What kind of thing is graded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A program in `bin/`.
+    Finished,
+    /// A program in `lessons/`, to be written by the learner.
+    Exercise,
+}
+
+/// A program with its checks, in the order in which they build on each other.
+#[derive(Clone)]
+pub struct Program {
+    /// The chapter's number.
+    pub chapter: u8,
+    /// The binary's name.
+    pub name: &'static str,
+    /// Finished, or the learner's.
+    pub kind: Kind,
+    /// In order.
+    pub checks: Vec<Check>,
+}
+
+impl Program {
+    /// A program in `bin/chNN`.
+    pub fn finished(chapter: u8, name: &'static str) -> Self {
+        Self { chapter, name, kind: Kind::Finished, checks: Vec::new() }
+    }
+
+    /// An exercise in `lessons/NN-…`.
+    pub fn exercise(chapter: u8, name: &'static str) -> Self {
+        Self { chapter, name, kind: Kind::Exercise, checks: Vec::new() }
+    }
+
+    /// Adds a check.
+    pub fn check(mut self, name: &'static str, rule: &'static str, run: fn(&mut Scene) -> Outcome) -> Self {
+        self.checks.push(Check { name, rule, options: &[], alone: false, finished_only: false, run });
+        self
+    }
+
+    /// The last check starts its subject with these arguments after the address. An exercise's contract lists its
+    /// options; of other subjects no options are asked.
+    pub fn with(mut self, options: &'static [&'static str]) -> Self {
+        let exercise = self.kind == Kind::Exercise;
+        if let Some(last) = self.checks.last_mut() {
+            last.options = options;
+            last.finished_only |= !exercise;
+        }
+        self
+    }
+
+    /// The last check runs alone.
+    pub fn alone(mut self) -> Self {
+        if let Some(last) = self.checks.last_mut() {
+            last.alone = true;
+        }
+        self
+    }
+
+    /// The last check is for the finished program only.
+    pub fn finished_only(mut self) -> Self {
+        if let Some(last) = self.checks.last_mut() {
+            last.finished_only = true;
+        }
+        self
+    }
+
+    /// `ch03::echo_server`
+    pub fn id(&self) -> String {
+        format!("ch{:02}::{}", self.chapter, self.name)
+    }
+}

@@ -1,0 +1,93 @@
+//! One conversation of a check over UDP: datagrams sent and expected, one by one.
+
+use crate::failure::{Failure, Outcome};
+use crate::talk::PATIENCE;
+use netkata::tap::{Conversation, From, Journal, Transport};
+use netkata::{hexdump, human};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+/// A UDP socket that talks to one subject.
+pub struct Datagrams {
+    socket: UdpSocket,
+    peer: SocketAddr,
+    journal: Journal,
+    conversation: usize,
+    patience: Duration,
+}
+
+impl Datagrams {
+    /// A fresh socket on loopback for a dialogue with `peer`.
+    pub fn open(peer: SocketAddr, name: &str, journal: &Journal) -> io::Result<Self> {
+        let socket = UdpSocket::bind((peer.ip(), 0))?;
+        let conversation = journal.open(Conversation {
+            transport: Transport::Udp,
+            client: socket.local_addr().ok(),
+            server: Some(peer),
+            client_name: "grader".into(),
+            server_name: name.into(),
+        });
+        Ok(Self { socket, peer, journal: journal.clone(), conversation, patience: PATIENCE })
+    }
+
+    /// How long the following expectations wait.
+    pub fn within(&mut self, patience: Duration) -> &mut Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Sends one datagram.
+    pub fn send(&mut self, octets: &[u8]) -> Outcome {
+        self.journal.data(self.conversation, From::Client, octets);
+        let sent = self.socket.send_to(octets, self.peer);
+        sent.map(drop).map_err(|e| Failure::new("a datagram to be sent", netkata::error::cause_text(&e)))
+    }
+
+    /// Waits for one datagram, from the subject's address, with exactly these octets.
+    pub fn expect(&mut self, expected: &[u8]) -> Outcome {
+        let got = self.receive()?;
+        if got == expected { Ok(()) } else { Err(Failure::octets(expected, &got, "one datagram")) }
+    }
+
+    /// Waits for one datagram from the subject's address.
+    pub fn receive(&mut self) -> Outcome<Vec<u8>> {
+        match self.next(self.patience)? {
+            Some((octets, from)) if from == self.peer => Ok(octets),
+            Some((_, from)) => Err(Failure::new(format!("an answer from {}", self.peer), format!("one from {from}"))),
+            None => Err(Failure::new("a datagram", format!("nothing for {}", human::duration(self.patience)))),
+        }
+    }
+
+    /// Waits for `time` and expects no datagram.
+    pub fn expect_silence(&mut self, time: Duration) -> Outcome {
+        match self.next(time)? {
+            None => Ok(()),
+            Some((octets, _)) => Err(Failure::new(
+                format!("silence for {}", human::duration(time)),
+                format!("a datagram: \"{}\"", hexdump::text(&octets, 40)),
+            )),
+        }
+    }
+
+    fn next(&mut self, limit: Duration) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
+        let until = Instant::now() + limit;
+        let mut buffer = vec![0; 65_536];
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let _ = self.socket.set_read_timeout(Some(left));
+            match self.socket.recv_from(&mut buffer) {
+                Ok((n, from)) => {
+                    self.journal.data(self.conversation, From::Server, &buffer[..n]);
+                    buffer.truncate(n);
+                    return Ok(Some((buffer, from)));
+                }
+                Err(e) if netkata::error::is_timeout(&e) || e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Failure::new("a datagram", netkata::error::cause_text(&e))),
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The failure message: a story in at most sixteen lines.
+//!
+//! ```text
+//! ch03 echo_server: every octet comes back as it was sent
+//!   0.001 s  → 256 octets  9d 41 c3 …
+//!   0.002 s  ← 381 octets  ef bf bd …
+//!   expected  9d 41 c3 00 17   octet 0 of 256
+//!   got       ef bf bd 41 ef   the connection is still open
+//!             ^^
+//!   why       RFC 862: the data received is sent back
+//!   replay    SEED=4f2a cargo test ch03::echo_server::every_octet_comes_back
+//!   lesson    lessons/03-reliable-tcp/README.md
+//!   capture   target/captures/ch03-echo_server-every_octet_comes_back.pcapng
+//! ```
+
+use crate::check::{Check, Kind, Program};
+use crate::failure::{Expected, Failure};
+use crate::program::Stage;
+use anstyle::{AnsiColor, Style as Ansi};
+use netkata::hexdump;
+use netkata::tap::{Journal, dialogue};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+/// No message is longer.
+pub const LINES: usize = 16;
+/// Octets shown around the first wrong one.
+const WINDOW: usize = 12;
+
+/// How a message looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Style {
+    /// ANSI colours.
+    pub colour: bool,
+    /// No times, so that the text is the same in each run (for messages on file).
+    pub stable: bool,
+}
+
+impl Style {
+    /// Colours when a person looks: standard output is a terminal and NO_COLOR is not set.
+    pub fn for_terminal() -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        Self { colour: !plain && std::io::stdout().is_terminal(), stable: false }
+    }
+
+    fn paint(self, ansi: Ansi, text: &str) -> String {
+        if self.colour { format!("{ansi}{text}{ansi:#}") } else { text.into() }
+    }
+}
+
+/// All that a message is made of.
+pub struct Story<'a> {
+    /// Whose check.
+    pub program: &'a Program,
+    /// Which rule.
+    pub check: &'a Check,
+    /// How it was run.
+    pub stage: &'a Stage,
+    /// What went wrong.
+    pub failure: &'a Failure,
+    /// What happened.
+    pub journal: &'a Journal,
+    /// Where the capture is.
+    pub capture: Option<PathBuf>,
+}
+
+/// The message.
+pub fn render(story: &Story<'_>) -> String {
+    let style = story.stage.style;
+    let head = format!("ch{:02} {}: {}", story.program.chapter, story.program.name, story.check.rule);
+    let after = conclusion(story);
+    let mut lines = vec![style.paint(Ansi::new().bold(), &head)];
+    lines.extend(dialogue_lines(story, LINES.saturating_sub(1 + after.len())));
+    lines.extend(after);
+    lines.join("\n")
+}
+
+fn dialogue_lines(story: &Story<'_>, room: usize) -> Vec<String> {
+    let options =
+        dialogue::Options { times: !story.stage.style.stable, max_lines: room, ..dialogue::Options::default() };
+    dialogue::lines(story.journal, &options).into_iter().map(|line| format!("  {line}")).collect()
+}
+
+fn conclusion(story: &Story<'_>) -> Vec<String> {
+    let style = story.stage.style;
+    let red = Ansi::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    let dim = Ansi::new().dimmed();
+    let mut lines = Vec::new();
+    match &story.failure.expected {
+        Expected::Words(words) => {
+            lines.push(row("expected", words));
+            lines.push(row("got", &style.paint(red, &story.failure.got)));
+        }
+        Expected::Octets { expected, got, at } => {
+            lines.extend(difference(expected, got, *at, &story.failure.got, style))
+        }
+    }
+    if let Some((number, sentence)) = &story.failure.todo {
+        lines.push(row("to do", &style.paint(Ansi::new().bold(), &format!("step {number}: {sentence}"))));
+    }
+    if let Some(why) = &story.failure.why {
+        lines.push(row("why", why));
+    }
+    lines.push(style.paint(dim, &row("replay", &replay(story))));
+    let name = story.program.name;
+    lines.push(style.paint(
+        dim,
+        &match story.program.kind {
+            Kind::Exercise => row("hint", &format!("cargo run hint {name}")),
+            Kind::Finished => row(
+                "lesson",
+                &format!("chapter {}, bin/ch{:02}/{name}.rs", story.program.chapter, story.program.chapter),
+            ),
+        },
+    ));
+    if let Some(capture) = &story.capture {
+        lines.push(style.paint(dim, &row("capture", &capture.display().to_string())));
+    }
+    lines
+}
+
+fn replay(story: &Story<'_>) -> String {
+    let subject = story.stage.subject.as_ref().map(|s| format!("SUBJECT='{s}' ")).unwrap_or_default();
+    format!("{subject}SEED={:x} cargo test {}::{}", story.stage.seed, story.program.id(), story.check.name)
+}
+
+fn row(label: &str, text: &str) -> String {
+    format!("  {label:<9} {text}")
+}
+
+/// Expected and got around the first wrong octet, with a caret below it.
+fn difference(expected: &[u8], got: &[u8], at: usize, state: &str, style: Style) -> Vec<String> {
+    let start = at.saturating_sub(3);
+    let (wanted, column) = window(expected, start, at);
+    let (came, _) = window(got, start, at);
+    let width = wanted.len().max(came.len());
+    let red = Ansi::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    let place = format!("octet {at} of {}", expected.len());
+    let text = |octets: &[u8]| {
+        let part = &octets[start.min(octets.len())..(start + WINDOW).min(octets.len())];
+        format!("\"{}\"", hexdump::text(part, WINDOW))
+    };
+    let mut lines = vec![
+        row("expected", &format!("{wanted:<width$}  {}  {place}", text(expected))),
+        row("got", &format!("{came:<width$}  {}  {state}", text(got))),
+    ];
+    lines.push(row("", &format!("{}{}", " ".repeat(column), style.paint(red, "^^"))));
+    lines
+}
+
+/// Octets from `start` in hexadecimal, and the column at which octet `at` stands.
+fn window(octets: &[u8], start: usize, at: usize) -> (String, usize) {
+    let lead = if start > 0 { "… " } else { "" };
+    let part = &octets[start.min(octets.len())..(start + WINDOW).min(octets.len())];
+    let mut text = format!("{lead}{}", hexdump::hex(part, WINDOW));
+    if start + WINDOW < octets.len() {
+        text.push_str(" …");
+    }
+    if part.is_empty() && lead.is_empty() {
+        text.push_str("(nothing)");
+    }
+    (text, lead.chars().count() + 3 * (at - start))
+}

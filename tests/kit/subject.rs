@@ -1,0 +1,205 @@
+//! The program under test: a process of its own, in a process group of its own, that never outlives its check.
+
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use netkata::tap::{Conversation, From, Journal, Kind, Transport};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::io::Write;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a subject may take to start and say where it listens. Interpreters take a while on a busy machine.
+const START: Duration = Duration::from_secs(10);
+
+/// How a subject is started; the arguments of the check are appended.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The program's name, for messages.
+    pub name: String,
+    /// The file to run, and leading arguments.
+    pub command: Vec<String>,
+}
+
+impl Launch {
+    /// A program that cargo has built.
+    pub fn binary(name: &str, path: PathBuf) -> Self {
+        Self { name: name.into(), command: vec![path.to_string_lossy().into_owned()] }
+    }
+
+    /// A command line, split as a shell would: `python3 "my echo.py"`.
+    pub fn command(name: &str, line: &str) -> Result<Self, String> {
+        let command = shell_words::split(line).map_err(|e| format!("SUBJECT={line:?}: {e}"))?;
+        if command.is_empty() { Err("SUBJECT is empty".into()) } else { Ok(Self { name: name.into(), command }) }
+    }
+}
+
+/// A running subject.
+pub struct Subject {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    /// Standard output.
+    pub stdout: Output,
+    /// Standard error.
+    pub stderr: Output,
+    readers: Vec<JoinHandle<()>>,
+    journal: Journal,
+    conversation: usize,
+    status: Option<ExitStatus>,
+}
+
+impl Subject {
+    /// Starts the program. Its standard input and output are a conversation of their own in the journal.
+    pub fn start(launch: &Launch, arguments: &[String], journal: &Journal) -> Outcome<Self> {
+        let mut child = Command::new(&launch.command[0])
+            .args(&launch.command[1..])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env("RUST_BACKTRACE", "0")
+            .env_remove("SEED")
+            .env_remove("SUBJECT")
+            .process_group(0)
+            .spawn()
+            .map_err(|e| Failure::new(format!("{} to start", launch.command[0]), e.to_string()))?;
+        let conversation = journal.open(Conversation {
+            transport: Transport::Stdio,
+            client: None,
+            server: None,
+            client_name: "terminal".into(),
+            server_name: launch.name.clone(),
+        });
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdin, Some(stdout), Some(stderr)) = pipes else {
+            return Err(Failure::new("pipes to the program", "none"));
+        };
+        let (stdout, out) = Output::collect(stdout, Some((journal.clone(), conversation)));
+        let (stderr, err) = Output::collect(stderr, None);
+        let readers = vec![out, err];
+        Ok(Self { child, stdin, stdout, stderr, readers, journal: journal.clone(), conversation, status: None })
+    }
+
+    /// Reads lines until one says `listening on SCHEME://ADDRESS`, and returns the address.
+    pub fn announced(&self) -> Outcome<String> {
+        let until = Instant::now() + START;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.stdout.line(left) {
+                Ok(line) => {
+                    if let Some((_, address)) = line.strip_prefix("listening on ").and_then(|l| l.split_once("://")) {
+                        return Ok(address.trim().into());
+                    }
+                }
+                Err((so_far, ended)) => return Err(self.silent_start(&so_far, ended)),
+            }
+        }
+    }
+
+    fn silent_start(&self, so_far: &str, ended: bool) -> Failure {
+        let said = self.stderr.all();
+        let said = said.lines().last().unwrap_or(so_far);
+        let state = if ended { "the program ended" } else { "nothing in 10 s" };
+        Failure::new(
+            "the line `listening on tcp://ADDRESS:PORT` on standard output, flushed",
+            if said.is_empty() { state.into() } else { format!("{state}; it said: {said}") },
+        )
+    }
+
+    /// Types a line.
+    pub fn type_line(&mut self, line: &str) -> Outcome {
+        let octets = format!("{line}\n").into_bytes();
+        self.journal.data(self.conversation, From::Client, &octets);
+        let Some(stdin) = &mut self.stdin else {
+            return Err(Failure::new("standard input to be open", "it is closed"));
+        };
+        stdin
+            .write_all(&octets)
+            .and_then(|()| stdin.flush())
+            .map_err(|e| Failure::new("the program to read its standard input", e.to_string()))
+    }
+
+    /// Closes its standard input (Ctrl-D).
+    pub fn end_input(&mut self) {
+        if self.stdin.take().is_some() {
+            self.journal.event(self.conversation, Kind::Close(From::Client));
+        }
+    }
+
+    /// Sends a signal to the process, as `kill` does.
+    pub fn signal(&mut self, signal: Signal) -> Outcome {
+        self.journal.note(format!("{signal} sent"));
+        nix::sys::signal::kill(self.pid(), signal)
+            .map_err(|e| Failure::new(format!("the program to be there for {signal}"), e.to_string()))
+    }
+
+    /// Waits for the process to end.
+    pub fn exit(&mut self, limit: Duration) -> Outcome<ExitStatus> {
+        let until = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.poll()? {
+                self.journal.note(describe(status));
+                return Ok(status);
+            }
+            if Instant::now() >= until {
+                return Err(Failure::new(
+                    format!("the program to end within {}", netkata::human::duration(limit)),
+                    "it still runs",
+                ));
+            }
+            // waitpid(2) has no deadline. The end is seen within a millisecond of its happening.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The exit status, if the process has ended.
+    pub fn poll(&mut self) -> Outcome<Option<ExitStatus>> {
+        if self.status.is_none() {
+            self.status = self.child.try_wait().map_err(|e| Failure::new("the program's status", e.to_string()))?;
+        }
+        Ok(self.status)
+    }
+
+    /// The process ID, for /proc and signals.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// User and system time so far (proc(5), /proc/PID/stat fields 14 and 15).
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        // The second field is the name in parentheses, which may hold spaces.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
+        // USER_HZ is 100 on every Linux that a learner meets.
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Ends the process and everything it started, and returns what it wrote to standard error.
+    pub fn end(&mut self) -> String {
+        let _ = killpg(self.pid(), Signal::SIGKILL);
+        let _ = self.child.wait();
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        self.stderr.all()
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// `exit status 1`, `killed by SIGTERM`.
+pub fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal().and_then(|s| Signal::try_from(s).ok())) {
+        (Some(code), _) => format!("exit status {code}"),
+        (_, Some(signal)) => format!("killed by {signal}"),
+        _ => status.to_string(),
+    }
+}

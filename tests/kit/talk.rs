@@ -1,0 +1,292 @@
+//! One conversation of a check with its subject, over a stream.
+//!
+//! The verbs of a dialogue are here: send, expect, wait for silence, wait for a close. So are the faults that a
+//! network can do to a stream: cut it anywhere, stall, half-close, reset.
+
+use crate::consumed;
+use crate::failure::{Failure, Outcome};
+use crate::stream::Stream;
+use netkata::deadline::DeadlineStream;
+use netkata::tap::{From, Journal, Kind};
+use netkata::{error, human};
+use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
+
+/// How long an expectation waits, unless [`Talk::within`] says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+/// After a wrong octet: how long to go on reading, so that the message shows more than the first segment.
+const AFTERMATH: Duration = Duration::from_millis(60);
+/// What one expectation reads at the most.
+const LIMIT: usize = 64 << 20;
+
+/// How a stream ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// With a FIN, after all that was due: the clean way.
+    Fin,
+    /// With an RST: the connection is thrown away.
+    Rst,
+}
+
+/// A conversation over a stream.
+pub struct Talk {
+    stream: DeadlineStream<Stream>,
+    journal: Journal,
+    conversation: usize,
+    me: From,
+    /// Came, but is not expected yet.
+    pending: Vec<u8>,
+    closed: Option<Close>,
+    patience: Duration,
+}
+
+impl Talk {
+    /// Takes a connected stream over; `me` is the side that the check plays.
+    pub fn new(stream: Stream, journal: &Journal, conversation: usize, me: From) -> Self {
+        stream.nodelay();
+        Self {
+            stream: DeadlineStream::new(stream),
+            journal: journal.clone(),
+            conversation,
+            me,
+            pending: Vec::new(),
+            closed: None,
+            patience: PATIENCE,
+        }
+    }
+
+    /// How long the following expectations wait.
+    pub fn within(&mut self, patience: Duration) -> &mut Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The local and the remote address of a TCP conversation.
+    pub fn addresses(&self) -> Option<(std::net::SocketAddr, std::net::SocketAddr)> {
+        self.stream.get_ref().addresses()
+    }
+
+    // ---- sending ----
+
+    /// Sends all of it.
+    pub fn send(&mut self, octets: &[u8]) -> Outcome {
+        self.journal.data(self.conversation, self.me, octets);
+        self.stream.set_write_deadline(Instant::now() + self.patience.max(PATIENCE));
+        self.stream.write_all(octets).map_err(|e| {
+            Failure::new(format!("the program to take {}", human::count(octets.len(), "octet")), self.describe(&e))
+        })
+    }
+
+    /// Sends as much as the program and the kernels between take before they stop taking. Returns how much that was.
+    pub fn send_until_full(&mut self, octets: &[u8], stall: Duration) -> usize {
+        let mut sent = 0;
+        while sent < octets.len() {
+            self.stream.set_write_deadline(Instant::now() + stall);
+            match self.stream.write(&octets[sent..]) {
+                Ok(n) => sent += n,
+                Err(_) => break,
+            }
+        }
+        self.journal.data(self.conversation, self.me, &octets[..sent]);
+        sent
+    }
+
+    /// Sends octets from a thread of its own, while this one reads: both directions of a stream can be full at once.
+    pub fn send_in_background(&mut self, octets: &[u8]) -> Outcome {
+        self.journal.data(self.conversation, self.me, octets);
+        let (mut stream, octets) = (self.stream.clone(), octets.to_vec());
+        std::thread::Builder::new()
+            .spawn(move || {
+                stream.set_write_deadline(Instant::now() + PATIENCE * 5);
+                // What does not arrive is missed by the reader.
+                let _ = stream.write_all(&octets);
+            })
+            .map(drop)
+            .map_err(|e| Failure::new("a thread", e.to_string()))
+    }
+
+    /// Sends octets in pieces, each only after the program has read the one before: to the program, that is a network
+    /// that cuts the stream at these offsets.
+    pub fn send_split(&mut self, octets: &[u8], cuts: &[usize]) -> Outcome {
+        let mut from = 0;
+        for &cut in cuts.iter().chain([&octets.len()]) {
+            self.send(&octets[from..cut])?;
+            from = cut;
+            if cut < octets.len() {
+                consumed::wait(self.stream.get_ref(), self.patience);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes our direction; the other stays open.
+    pub fn half_close(&mut self) -> Outcome {
+        self.journal.event(self.conversation, Kind::Close(self.me));
+        self.stream
+            .get_ref()
+            .half_close()
+            .map_err(|e| Failure::new("the connection to be open still", self.describe(&e)))
+    }
+
+    /// Throws the connection away, as a crashing peer or a middlebox does.
+    pub fn reset(self) -> Outcome {
+        self.journal.event(self.conversation, Kind::Reset(self.me));
+        self.stream.get_ref().reset_on_close().map_err(|e| Failure::new("a socket to reset", e.to_string()))
+    }
+
+    /// Waits until the program has read everything sent so far (where the system tells; on Linux it does).
+    pub fn wait_until_read(&mut self) {
+        consumed::wait(self.stream.get_ref(), self.patience);
+    }
+
+    // ---- expecting ----
+
+    /// Waits for exactly these octets. What comes after them stays for the next expectation.
+    pub fn expect(&mut self, expected: &[u8]) -> Outcome {
+        let enough = self.fill(expected.len(), |got| !expected.starts_with(&got[..got.len().min(expected.len())]));
+        if self.pending.starts_with(expected) {
+            self.pending.drain(..expected.len());
+            return Ok(());
+        }
+        if enough.is_ok() && self.pending.len() < expected.len() {
+            // A wrong octet: read on a little, for the sake of the message.
+            let patience = std::mem::replace(&mut self.patience, AFTERMATH);
+            let _ = self.fill(expected.len(), |_| false);
+            self.patience = patience;
+        }
+        let state = match &enough {
+            Err(state) => state.clone(),
+            Ok(()) => self.state(),
+        };
+        let got = std::mem::take(&mut self.pending);
+        Err(Failure::octets(expected, &got, state))
+    }
+
+    /// Waits for `n` octets and returns them.
+    pub fn read_exactly(&mut self, n: usize) -> Outcome<Vec<u8>> {
+        match self.fill(n, |_| false) {
+            Ok(()) => Ok(self.pending.drain(..n).collect()),
+            Err(state) => Err(Failure::new(
+                human::count(n, "octet"),
+                format!("{}, then {state}", human::count(self.pending.len(), "octet")),
+            )),
+        }
+    }
+
+    /// Waits for a line of at most `limit` octets and returns it with its line end.
+    pub fn read_line(&mut self, limit: usize) -> Outcome<Vec<u8>> {
+        let filled = self.fill(limit, |got| got.contains(&b'\n'));
+        if let Some(end) = self.pending.iter().position(|&o| o == b'\n') {
+            return Ok(self.pending.drain(..=end).collect());
+        }
+        let state = filled.err().unwrap_or_else(|| format!("no line end in {}", human::count(limit, "octet")));
+        let got = netkata::hexdump::text(&self.pending, 40);
+        Err(Failure::new("a line that ends in LF", format!("\"{got}\", then {state}")))
+    }
+
+    /// Reads to the end of the stream, which must be clean.
+    pub fn read_to_end(&mut self) -> Outcome<Vec<u8>> {
+        let state = self.fill(LIMIT, |_| false).err().unwrap_or_else(|| "no end in 64 MiB".into());
+        if self.closed == Some(Close::Fin) {
+            return Ok(std::mem::take(&mut self.pending));
+        }
+        let got = human::count(self.pending.len(), "octet");
+        Err(Failure::new("the program to close when it is done", format!("{got}, then {state}")))
+    }
+
+    /// Waits for `time` and expects nothing to come, not even a close.
+    pub fn expect_silence(&mut self, time: Duration) -> Outcome {
+        let patience = std::mem::replace(&mut self.patience, time);
+        let _ = self.fill(1, |_| false);
+        self.patience = patience;
+        let shown = human::duration(time);
+        let got = match (self.pending.is_empty(), self.closed) {
+            (true, None) => {
+                self.journal.event(self.conversation, Kind::Note(format!("silence for {shown}, as it should be")));
+                return Ok(());
+            }
+            (true, Some(_)) => self.state(),
+            (false, _) => format!("\"{}\"", netkata::hexdump::text(&self.pending, 40)),
+        };
+        Err(Failure::new(format!("silence for {shown}"), got))
+    }
+
+    /// Waits for the end of the stream; octets before it are left over, and wrong.
+    pub fn expect_close(&mut self, close: Close) -> Outcome {
+        let filled = self.fill(1, |_| false);
+        let wanted = match close {
+            Close::Fin => "the program to close the connection (FIN)",
+            Close::Rst => "the program to reset the connection (RST)",
+        };
+        if filled.is_ok() {
+            let shown = netkata::hexdump::text(&self.pending, 40);
+            return Err(Failure::new(
+                wanted,
+                format!("{} more first: \"{shown}\"", human::count(self.pending.len(), "octet")),
+            ));
+        }
+        if self.closed == Some(close) { Ok(()) } else { Err(Failure::new(wanted, self.state())) }
+    }
+
+    /// Fails when octets have come that no expectation asked for. Waits for nothing.
+    pub fn expect_no_leftovers(&mut self) -> Outcome {
+        let patience = std::mem::replace(&mut self.patience, Duration::from_millis(1));
+        let _ = self.fill(1, |_| false);
+        self.patience = patience;
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let shown = netkata::hexdump::text(&self.pending, 40);
+        Err(Failure::new(
+            "nothing more",
+            format!("{} left over: \"{shown}\"", human::count(self.pending.len(), "octet")),
+        ))
+    }
+
+    /// Reads until `n` octets are pending or `enough` says so. `Err` says in words why that cannot be.
+    fn fill(&mut self, n: usize, enough: impl Fn(&[u8]) -> bool) -> Result<(), String> {
+        let mut buffer = vec![0; n.clamp(1, 1 << 18)];
+        self.stream.set_read_deadline(Instant::now() + self.patience);
+        while self.pending.len() < n && !(enough(&self.pending) && !self.pending.is_empty()) {
+            if self.closed.is_some() {
+                return Err(self.state());
+            }
+            match self.stream.read(&mut buffer) {
+                Ok(0) => self.see_close(Close::Fin),
+                Ok(got) => {
+                    self.journal.data(self.conversation, self.me.other(), &buffer[..got]);
+                    self.pending.extend_from_slice(&buffer[..got]);
+                }
+                Err(e) if error::is_timeout(&e) => {
+                    return Err(format!("nothing for {}", human::duration(self.patience)));
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.see_close(Close::Rst),
+            }
+        }
+        Ok(())
+    }
+
+    fn see_close(&mut self, close: Close) {
+        self.closed = Some(close);
+        let from = self.me.other();
+        let kind = if close == Close::Fin { Kind::Close(from) } else { Kind::Reset(from) };
+        self.journal.event(self.conversation, kind);
+    }
+
+    fn state(&self) -> String {
+        match self.closed {
+            None => "the connection is still open".into(),
+            Some(Close::Fin) => "the program closed the connection (FIN)".into(),
+            Some(Close::Rst) => "the program reset the connection (RST)".into(),
+        }
+    }
+
+    fn describe(&self, e: &io::Error) -> String {
+        match e.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "it had closed the connection".into(),
+            _ if error::is_timeout(e) => format!("it stopped reading for {}", human::duration(self.patience)),
+            _ => error::cause_text(e),
+        }
+    }
+}
