@@ -136,13 +136,13 @@ fn difference(expected: &[u8], got: &[u8], at: usize, state: &str, style: Style)
     let width = wanted.len().max(came.len());
     let red = Ansi::new().bold().fg_color(Some(AnsiColor::Red.into()));
     let place = format!("octet {at} of {}", expected.len());
-    let text = |octets: &[u8]| {
-        let part = &octets[start.min(octets.len())..(start + WINDOW).min(octets.len())];
-        format!("\"{}\"", hexdump::text(part, WINDOW))
-    };
+    let part = |octets: &'_ [u8]| octets[start.min(octets.len())..(start + WINDOW).min(octets.len())].to_vec();
+    let (wanted_part, came_part) = (part(expected), part(got));
+    let readable = hexdump::is_text(&wanted_part);
+    let text = |part: &[u8]| if readable { format!("\"{}\"  ", hexdump::text(part, WINDOW)) } else { String::new() };
     let mut lines = vec![
-        row("expected", &format!("{wanted:<width$}  {}  {place}", text(expected))),
-        row("got", &format!("{came:<width$}  {}  {state}", text(got))),
+        row("expected", &format!("{wanted:<width$}  {}{place}", text(&wanted_part))),
+        row("got", &format!("{came:<width$}  {}{state}", text(&came_part))),
     ];
     lines.push(row("", &format!("{}{}", " ".repeat(column), style.paint(red, "^^"))));
     lines

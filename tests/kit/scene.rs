@@ -61,7 +61,7 @@ impl Scene {
     pub fn start_on(&mut self, address: &str) -> Outcome {
         let mut arguments = vec![address.to_string()];
         arguments.extend(self.options.iter().cloned());
-        self.run(&arguments)?;
+        self.launch(&arguments, false)?;
         self.address = self.subject()?.announced()?;
         Ok(())
     }
@@ -159,12 +159,16 @@ impl Scene {
 
     /// Starts the subject with these arguments alone.
     pub fn run(&mut self, arguments: &[String]) -> Outcome {
+        self.launch(arguments, true)
+    }
+
+    fn launch(&mut self, arguments: &[String], terminal: bool) -> Outcome {
         let mut launch = self.launch.clone();
         if let Some(limit) = self.descriptors {
             let shell = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
             launch.command.splice(0..0, ["sh".into(), "-c".into(), shell]);
         }
-        self.subject = Some(Subject::start(&launch, arguments, &self.journal)?);
+        self.subject = Some(Subject::start(&launch, arguments, &self.journal, terminal)?);
         self.exit_seen = false;
         Ok(())
     }

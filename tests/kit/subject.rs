@@ -47,13 +47,14 @@ pub struct Subject {
     pub stderr: Output,
     readers: Vec<JoinHandle<()>>,
     journal: Journal,
-    conversation: usize,
+    conversation: Option<usize>,
     status: Option<ExitStatus>,
 }
 
 impl Subject {
-    /// Starts the program. Its standard input and output are a conversation of their own in the journal.
-    pub fn start(launch: &Launch, arguments: &[String], journal: &Journal) -> Outcome<Self> {
+    /// Starts the program. With `terminal`, its standard input and output are a conversation in the journal; a server
+    /// says nothing there but where it listens.
+    pub fn start(launch: &Launch, arguments: &[String], journal: &Journal, terminal: bool) -> Outcome<Self> {
         let mut child = Command::new(&launch.command[0])
             .args(&launch.command[1..])
             .args(arguments)
@@ -66,18 +67,20 @@ impl Subject {
             .process_group(0)
             .spawn()
             .map_err(|e| Failure::new(format!("{} to start", launch.command[0]), e.to_string()))?;
-        let conversation = journal.open(Conversation {
-            transport: Transport::Stdio,
-            client: None,
-            server: None,
-            client_name: "terminal".into(),
-            server_name: launch.name.clone(),
+        let conversation = terminal.then(|| {
+            journal.open(Conversation {
+                transport: Transport::Stdio,
+                client: None,
+                server: None,
+                client_name: "terminal".into(),
+                server_name: launch.name.clone(),
+            })
         });
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (stdin, Some(stdout), Some(stderr)) = pipes else {
             return Err(Failure::new("pipes to the program", "none"));
         };
-        let (stdout, out) = Output::collect(stdout, Some((journal.clone(), conversation)));
+        let (stdout, out) = Output::collect(stdout, conversation.map(|c| (journal.clone(), c)));
         let (stderr, err) = Output::collect(stderr, None);
         let readers = vec![out, err];
         Ok(Self { child, stdin, stdout, stderr, readers, journal: journal.clone(), conversation, status: None })
@@ -112,7 +115,9 @@ impl Subject {
     /// Types a line.
     pub fn type_line(&mut self, line: &str) -> Outcome {
         let octets = format!("{line}\n").into_bytes();
-        self.journal.data(self.conversation, From::Client, &octets);
+        if let Some(conversation) = self.conversation {
+            self.journal.data(conversation, From::Client, &octets);
+        }
         let Some(stdin) = &mut self.stdin else {
             return Err(Failure::new("standard input to be open", "it is closed"));
         };
@@ -124,8 +129,8 @@ impl Subject {
 
     /// Closes its standard input (Ctrl-D).
     pub fn end_input(&mut self) {
-        if self.stdin.take().is_some() {
-            self.journal.event(self.conversation, Kind::Close(From::Client));
+        if let (Some(_), Some(conversation)) = (self.stdin.take(), self.conversation) {
+            self.journal.event(conversation, Kind::Close(From::Client));
         }
     }
 
