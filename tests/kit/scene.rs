@@ -4,7 +4,7 @@ use crate::datagram::Datagrams;
 use crate::failure::{Failure, Outcome};
 use crate::stream::Stream;
 use crate::subject::{Launch, Subject, describe};
-use crate::talk::{PATIENCE, Talk};
+use crate::talk::{Leftovers, PATIENCE, Talk};
 use netkata::human;
 use netkata::tap::{Conversation, From, Journal, Transport};
 use nix::sys::signal::Signal;
@@ -12,6 +12,7 @@ use socket2::{Domain, Socket, Type};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// What a journal keeps of one check. A flood is counted beyond that, not kept.
@@ -31,6 +32,7 @@ pub struct Scene {
     exit_seen: bool,
     folder: Option<tempfile::TempDir>,
     descriptors: Option<u32>,
+    leftovers: Leftovers,
 }
 
 impl Scene {
@@ -47,6 +49,7 @@ impl Scene {
             exit_seen: false,
             folder: None,
             descriptors: None,
+            leftovers: Leftovers::default(),
         }
     }
 
@@ -305,6 +308,8 @@ impl Scene {
     /// Ends the subject. After a check that went well, whatever is still wrong is found here: a panic, or a server that
     /// ended unasked.
     pub fn finish(mut self, outcome: Outcome) -> (Outcome, Journal) {
+        let left_over = self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let outcome = outcome.and_then(|()| left_over.map_or(Ok(()), Err));
         let Some(mut subject) = self.subject.take() else { return (outcome, self.journal) };
         let ended = subject.poll().ok().flatten();
         let said = subject.end();
@@ -339,7 +344,7 @@ impl Scene {
                 Conversation { transport, client: theirs, server: ours, client_name: name, server_name: grader }
             }
         });
-        Talk::new(stream, &self.journal, conversation, me)
+        Talk::new(stream, &self.journal, conversation, me).tell(&self.leftovers)
     }
 }
 

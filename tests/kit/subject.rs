@@ -134,8 +134,13 @@ impl Subject {
         }
     }
 
-    /// Sends a signal to the process, as `kill` does.
+    /// Sends a signal to the process, as `kill` does, once its first thread has nothing to do: a signal that comes while
+    /// a program is still starting proves little.
     pub fn signal(&mut self, signal: Signal) -> Outcome {
+        let until = Instant::now() + Duration::from_millis(500);
+        while self.is_busy() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.journal.note(format!("{signal} sent"));
         nix::sys::signal::kill(self.pid(), signal)
             .map_err(|e| Failure::new(format!("the program to be there for {signal}"), e.to_string()))
@@ -171,6 +176,12 @@ impl Subject {
     /// The process ID, for /proc and signals.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// Whether the first thread runs (proc(5), the state in /proc/PID/stat). Not known without /proc: then no.
+    fn is_busy(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|tail| tail.trim_start().starts_with('R'))
     }
 
     /// User and system time so far (proc(5), /proc/PID/stat fields 14 and 15).

@@ -10,6 +10,7 @@ use netkata::deadline::DeadlineStream;
 use netkata::tap::{From, Journal, Kind};
 use netkata::{error, human};
 use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long an expectation waits, unless [`Talk::within`] says otherwise.
@@ -38,7 +39,11 @@ pub struct Talk {
     pending: Vec<u8>,
     closed: Option<Close>,
     patience: Duration,
+    leftovers: Leftovers,
 }
+
+/// Where a conversation that ends with unexpected octets says so, for the scene to find.
+pub type Leftovers = Arc<Mutex<Option<Failure>>>;
 
 impl Talk {
     /// Takes a connected stream over; `me` is the side that the check plays.
@@ -52,7 +57,14 @@ impl Talk {
             pending: Vec::new(),
             closed: None,
             patience: PATIENCE,
+            leftovers: Leftovers::default(),
         }
+    }
+
+    /// When this conversation ends, octets that nobody expected are put there.
+    pub fn tell(mut self, leftovers: &Leftovers) -> Self {
+        self.leftovers = leftovers.clone();
+        self
     }
 
     /// How long the following expectations wait.
@@ -128,8 +140,14 @@ impl Talk {
             .map_err(|e| Failure::new("the connection to be open still", self.describe(&e)))
     }
 
+    /// Leaves with octets unread, as an impatient client does. What was not read is not held against the program.
+    pub fn leave(mut self) {
+        self.leftovers = Leftovers::default();
+    }
+
     /// Throws the connection away, as a crashing peer or a middlebox does.
-    pub fn reset(self) -> Outcome {
+    pub fn reset(mut self) -> Outcome {
+        self.leftovers = Leftovers::default();
         self.journal.event(self.conversation, Kind::Reset(self.me));
         self.stream.get_ref().reset_on_close().map_err(|e| Failure::new("a socket to reset", e.to_string()))
     }
@@ -228,9 +246,9 @@ impl Talk {
         if self.closed == Some(close) { Ok(()) } else { Err(Failure::new(wanted, self.state())) }
     }
 
-    /// Fails when octets have come that no expectation asked for. Waits for nothing.
-    pub fn expect_no_leftovers(&mut self) -> Outcome {
-        let patience = std::mem::replace(&mut self.patience, Duration::from_millis(1));
+    /// Waits for `time` and expects no further octets; a close is no octet.
+    pub fn expect_no_more(&mut self, time: Duration) -> Outcome {
+        let patience = std::mem::replace(&mut self.patience, time);
         let _ = self.fill(1, |_| false);
         self.patience = patience;
         if self.pending.is_empty() {
@@ -287,6 +305,15 @@ impl Talk {
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "it had closed the connection".into(),
             _ if error::is_timeout(e) => format!("it stopped reading for {}", human::duration(self.patience)),
             _ => error::cause_text(e),
+        }
+    }
+}
+
+/// What is left over on the wire is a failure, whether the check looked for it or not.
+impl Drop for Talk {
+    fn drop(&mut self) {
+        if let Err(failure) = self.expect_no_more(Duration::from_millis(1)) {
+            self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
         }
     }
 }

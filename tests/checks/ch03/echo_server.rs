@@ -47,12 +47,12 @@ pub fn program() -> Program {
         .finished_only()
         .check("ends_on_sigterm", "SIGTERM ends an idle server", common::ends_on_sigterm)
         .check("ends_on_sigint", "Ctrl-C ends an idle server", common::ends_on_sigint)
+        .check("accepts_nobody_after_sigterm", "after SIGTERM, new clients are refused", no_more)
         .check(
             "finishes_what_it_accepted",
             "after SIGTERM, a connection that was accepted is served to its end",
             finishes,
         )
-        .check("accepts_nobody_after_sigterm", "after SIGTERM, new clients are refused", no_more)
         .check("names_a_bad_address", "a bad address is named in one line", common::names_a_bad_address)
         .finished_only()
         .check("names_a_port_in_use", "a port that is taken is named in one line", common::names_a_port_in_use)
@@ -74,7 +74,7 @@ fn sends_back(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     c.send(line.as_bytes())?;
     c.expect(line.as_bytes()).because(RFC862)?;
-    c.expect_silence(ms(30)).because(RFC862)
+    c.expect_no_more(ms(30)).because(RFC862)
 }
 
 /// In lock step: the second message leaves only when the first has come back.
@@ -124,8 +124,8 @@ fn half_close(s: &mut Scene) -> Outcome {
 }
 
 fn slow_reader(s: &mut Scene) -> Outcome {
-    let octets = s.octets(3 << 20);
-    let mut c = s.connect_slow(4096)?;
+    let octets = s.octets(48 << 20);
+    let mut c = s.connect_slow(1 << 16)?;
     let sent = c.send_until_full(&octets, ms(300));
     c.half_close()?;
     c.expect(&octets[..sent])
@@ -157,7 +157,7 @@ fn reset(s: &mut Scene) -> Outcome {
 }
 
 fn thousand(s: &mut Scene) -> Outcome {
-    let (flood, words) = (s.octets(8 << 20), s.octets(8));
+    let (flood, words) = (s.octets(48 << 20), s.octets(8));
     let mut stuck = s.connect_slow(4096)?;
     stuck.send_until_full(&flood, ms(100));
     let crowd = s.crowd(1000)?;
