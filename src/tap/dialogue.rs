@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! 0.000 s  → connect
-//! 0.003 s  →  6 octets  61 68 6f 79 0d 0a  "ahoy\r\n"
-//! 0.004 s  ←  6 octets  61 68 6f 79 0d 0a  "ahoy\r\n"
+//! 0.003 s  → 6 octets  61 68 6f 79 0d 0a  "ahoy\r\n"
+//! 0.004 s  ← 6 octets  61 68 6f 79 0d 0a  "ahoy\r\n"
 //! 0.005 s  → FIN
 //! 0.105 s  (100ms of silence)
 //! ```
@@ -12,7 +12,8 @@
 
 use super::journal::{Event, From, Journal, Kind, Transport};
 use crate::hexdump;
-use crate::human::{count, thousands};
+use crate::human::thousands;
+use std::time::Duration;
 
 /// What to show.
 #[derive(Clone, Debug)]
@@ -34,25 +35,46 @@ impl Default for Options {
 /// The lines of the dialogue, without line ends. Several conversations are told apart by a letter: A, B, C.
 pub fn lines(journal: &Journal, options: &Options) -> Vec<String> {
     let transports: Vec<Transport> = journal.conversations().iter().map(|c| c.transport).collect();
-    let transport = |event: &Event| event.conversation.and_then(|c| transports.get(c)).copied();
-    let events: Vec<(Event, String)> = journal
-        .events()
-        .into_iter()
-        .filter_map(|event| sentence(&event.kind, transport(&event), options).map(|text| (event, text)))
-        .collect();
-    let last = events.last().map_or(0, |(event, _)| event.at.as_secs());
-    // As wide as the latest time.
-    let width = last.to_string().len() + ".000".len();
-    let lines = events.into_iter().map(|(event, text)| {
-        let time = if options.times { format!("{:width$.3} s  ", event.at.as_secs_f64()) } else { String::new() };
+    let events = journal.events();
+    let columns = Columns::of(&events);
+    let lines = events.iter().filter_map(|event| {
+        let transport = event.conversation.and_then(|c| transports.get(c)).copied();
+        let text = sentence(&event.kind, transport, &columns, options)?;
+        let time = if options.times { columns.time(event.at) } else { String::new() };
         let who = match event.conversation {
             _ if transports.len() < 2 => String::new(),
             Some(c) => format!("{} ", letter(c)),
             None => "  ".into(),
         };
-        format!("{time}{who}{text}")
+        Some(format!("{time}{who}{text}"))
     });
     cut(lines.collect(), options.max_lines)
+}
+
+/// How wide the numbers are.
+struct Columns {
+    seconds: usize,
+    octets: usize,
+}
+
+impl Columns {
+    fn of(events: &[Event]) -> Self {
+        let last = events.last().map_or(0, |event| event.at.as_secs());
+        let most = events.iter().map(|event| match &event.kind {
+            Kind::Data(_, octets) => octets.len(),
+            _ => 0,
+        });
+        Self { seconds: last.to_string().len(), octets: thousands(most.max().unwrap_or(0)).len() }
+    }
+
+    fn time(&self, at: Duration) -> String {
+        format!("{:width$}.{:03} s  ", at.as_secs(), at.subsec_millis(), width = self.seconds)
+    }
+
+    /// `   6 octets`, `   1 octet `: what follows begins in the same column.
+    fn size(&self, octets: usize) -> String {
+        format!("{:>width$} {:6}", thousands(octets), if octets == 1 { "octet" } else { "octets" }, width = self.octets)
+    }
 }
 
 /// The name of a conversation among several: A to Z, then AA, AB, and so on.
@@ -95,11 +117,14 @@ pub(super) fn connects(transport: Option<Transport>) -> bool {
 }
 
 /// What the event was, or `None` when there is nothing to tell.
-fn sentence(kind: &Kind, transport: Option<Transport>, options: &Options) -> Option<String> {
+fn sentence(kind: &Kind, transport: Option<Transport>, columns: &Columns, options: &Options) -> Option<String> {
     Some(match kind {
         Kind::Open if connects(transport) => "→ connect".into(),
         Kind::Open => return None,
-        Kind::Data(from, octets) => format!("{} {}", arrow(*from), data(octets, options.octets)),
+        Kind::Data(from, octets) => {
+            let text = format!("{} {}  {}", arrow(*from), columns.size(octets.len()), data(octets, options.octets));
+            text.trim_end().into()
+        }
         Kind::Close(from) => format!("{} {}", arrow(*from), closing(transport)),
         Kind::Reset(from) => format!("{} RST", arrow(*from)),
         Kind::Note(text) => format!("({})", one_line(text)),
@@ -114,16 +139,11 @@ fn arrow(from: From) -> char {
 }
 
 fn data(octets: &[u8], limit: usize) -> String {
-    let size = count(octets.len(), "octet");
     if octets.is_empty() || limit == 0 {
-        return format!(" {size}");
+        return String::new();
     }
     let hex = hexdump::hex(octets, limit);
-    if hexdump::is_text(octets) {
-        format!(" {size}  {hex}  \"{}\"", hexdump::text(octets, limit))
-    } else {
-        format!(" {size}  {hex}")
-    }
+    if hexdump::is_text(octets) { format!("{hex}  \"{}\"", hexdump::text(octets, limit)) } else { hex }
 }
 
 /// The first and the last lines, and one between them that counts the others.
@@ -171,8 +191,8 @@ mod tests {
             lines(&journal, &untimed()),
             [
                 "→ connect",
-                "→  6 octets  61 68 6f 79 0d 0a  \"ahoy\\r\\n\"",
-                "←  1 octet  ff",
+                "→ 6 octets  61 68 6f 79 0d 0a  \"ahoy\\r\\n\"",
+                "← 1 octet   ff",
                 "→ FIN",
                 "(waited,\\nnothing came)",
                 "← RST",
@@ -196,9 +216,9 @@ mod tests {
             lines(&journal, &options),
             [
                 "B → connect",
-                "A →  0 octets",
+                "A →     0 octets",
                 "  (SIGTERM)",
-                "C →  1,000 octets  7e 7e … (998 more)  \"~~…\"",
+                "C → 1,000 octets  7e 7e … (998 more)  \"~~…\"",
                 "B ← end of file",
             ]
         );

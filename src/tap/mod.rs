@@ -6,6 +6,7 @@
 
 pub mod dialogue;
 pub mod journal;
+mod link;
 mod packet;
 pub mod pcapng;
 pub mod relay;
