@@ -24,7 +24,7 @@ pub struct Chapter {
     pub title: String,
     /// Its page, `lessons/NN-topic/README.md`, relative to the checkout.
     pub lesson: PathBuf,
-    /// Its finished programs, by name.
+    /// Its finished programs, in the order of the manifest.
     pub programs: Vec<Program>,
     /// Its exercises, in the order of its page.
     pub exercises: Vec<Exercise>,
@@ -173,9 +173,12 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// In the order of the manifest, which is the order in which they are learned.
 fn programs(root: &Path, chapter: u32) -> Result<Vec<Program>> {
     let folder = root.join("bin").join(format!("ch{chapter:02}"));
-    let files = if folder.is_dir() { entries(&folder)? } else { Vec::new() };
+    let mut files = if folder.is_dir() { entries(&folder)? } else { Vec::new() };
+    let manifest = read_text(&root.join("Cargo.toml"))?;
+    files.sort_by_key(|f| manifest.find(&format!("\"{}\"", relative(root, f).display())).unwrap_or(usize::MAX));
     let mut programs = Vec::new();
     for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "rs")) {
         if let Some(name) = stem(file) {
@@ -228,6 +231,8 @@ mod tests {
         write("lessons/04-ships/ebb.rs", "//! Another ebb.\n");
         write("tests/solutions/ch03/zephyr.rs", "//! Its stub was deleted.\n");
         write("bin/ch03/ebb_server.rs", "//! Serves the ebb.\n");
+        write("bin/ch03/buoy.rs", "//! Comes later.\n");
+        write("Cargo.toml", "path = \"bin/ch03/ebb_server.rs\"\npath = \"bin/ch03/buoy.rs\"\n");
         dir
     }
 
@@ -242,7 +247,8 @@ mod tests {
         let ebb = &catalogue.chapters[0].exercises[1];
         assert_eq!(ebb.contract().expect("contract"), "Tells the ebb.\n\nThen closes.");
         assert_eq!(ebb.solution, Path::new("tests/solutions/ch03/ebb.rs"));
-        assert_eq!(catalogue.chapters[0].programs[0].summary, "Serves the ebb.");
+        let programs: Vec<&str> = catalogue.programs().map(|p| p.summary.as_str()).collect();
+        assert_eq!(programs, ["Serves the ebb.", "Comes later."]);
     }
 
     /// A name two chapters share needs its chapter; a slip gets a suggestion; a program is not an exercise.

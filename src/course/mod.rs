@@ -18,6 +18,7 @@ pub mod hints;
 pub mod markdown;
 pub mod nearest;
 pub mod predict;
+pub mod printable;
 pub mod progress;
 pub mod state;
 pub mod stub;

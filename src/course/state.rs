@@ -47,12 +47,9 @@ impl Default for State {
 }
 
 impl State {
-    /// Takes note of a verdict. One of a filtered run joins what was known of the same text.
+    /// Takes note of a verdict, in the place of the last one.
     pub fn set_verdict(&mut self, id: &str, mut verdict: Verdict) {
         verdict.shorten();
-        if let Some(earlier) = self.verdicts.remove(id) {
-            verdict.join(earlier);
-        }
         self.verdicts.insert(id.to_string(), verdict);
     }
 

@@ -16,7 +16,7 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// [`source_hash`] of the text that was graded.
     pub source_hash: String,
-    /// How many checks the exercise has. A filter may have run fewer.
+    /// How many checks the exercise has. The grader stops at the first that fails.
     #[serde(default)]
     pub expected: usize,
     /// What the compiler said, or the sentence of the step that is next; empty when the checks say it all.
@@ -57,7 +57,7 @@ pub enum Outcome {
     /// The compiler did not accept it.
     #[serde(rename = "does not build")]
     DoesNotBuild,
-    /// Some checks passed, none failed, the others were not run.
+    /// No check failed, and some were not run.
     #[serde(rename = "incomplete")]
     Incomplete,
 }
@@ -150,19 +150,6 @@ impl Verdict {
             message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
         }
     }
-
-    /// Adds what an earlier run found for the same text with checks that this run did not try (it had a filter).
-    pub(super) fn join(&mut self, earlier: Verdict) {
-        let partial = !self.checks.is_empty() && self.checks.len() < self.expected;
-        if !partial || earlier.source_hash != self.source_hash || earlier.expected != self.expected {
-            return;
-        }
-        let missing = earlier.checks.into_iter().filter(|old| self.checks.iter().all(|new| new.name != old.name));
-        let mut checks: Vec<Check> = missing.collect();
-        checks.append(&mut self.checks);
-        self.checks = checks;
-        self.conclude();
-    }
 }
 
 /// A number for a text that is the same in every build and on every machine (FNV-1a, 64 bits). It tells an edited text
@@ -180,36 +167,21 @@ pub fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::course::state::State;
-
-    const ID: &str = "ch03::tide_server";
 
     fn ms(n: u64) -> Duration {
         Duration::from_millis(n)
     }
 
-    /// `cargo test ch03::tide_server::second` runs one check of two: the other's result still counts, for the same text.
+    /// The worst that happened is the verdict; checks that were not tried leave it open.
     #[test]
-    fn filtered_runs_join() {
-        let mut state = State::default();
-        let mut grade = |source: &str, checks: Vec<Check>| {
-            state.set_verdict(ID, Verdict::new(source, 2, checks));
-            (state.verdicts[ID].outcome, state.verdicts[ID].checks.len())
-        };
-        assert_eq!(grade("a", vec![Check::ok("first", ms(1))]), (Outcome::Incomplete, 1));
-        assert_eq!(grade("a", vec![Check::failed("second", ms(1), "late")]), (Outcome::Failed, 2));
-        assert_eq!(grade("a", vec![Check::ok("second", ms(1))]), (Outcome::Ok, 2));
-        assert_eq!(grade("b", vec![Check::ok("second", ms(1))]), (Outcome::Incomplete, 1));
-        assert_eq!(
-            grade("b", vec![Check::ok("first", ms(1)), Check::not_started("second", ms(1), "step 2")]).0,
-            Outcome::NotStarted
-        );
-    }
-
-    #[test]
-    fn the_hash_is_the_published_one() {
-        assert_eq!(source_hash(""), "fnv1a:cbf29ce484222325");
-        assert_eq!(source_hash("a"), "fnv1a:af63dc4c8601ec8c");
+    fn checks_make_a_verdict() {
+        let grade = |checks: Vec<Check>| Verdict::new("a", 2, checks).outcome;
+        let first = || Check::ok("first", ms(1));
+        assert_eq!(grade(vec![]), Outcome::Incomplete);
+        assert_eq!(grade(vec![first()]), Outcome::Incomplete);
+        assert_eq!(grade(vec![first(), Check::failed("second", ms(1), "late")]), Outcome::Failed);
+        assert_eq!(grade(vec![first(), Check::not_started("second", ms(1), "step 2")]), Outcome::NotStarted);
+        assert_eq!(grade(vec![first(), Check::ok("second", ms(1))]), Outcome::Ok);
     }
 
     /// A flood in a failure message is cut between two characters.
