@@ -18,6 +18,7 @@ use netkata::dial::Dialer;
 use netkata::error::{Attempt, NetError, Result};
 use netkata::{exit, human, stop};
 use std::fmt;
+use std::net::TcpStream;
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -60,29 +61,28 @@ fn call(args: &Args) -> std::result::Result<(), Failed> {
     ended
 }
 
-// [cancel]
+// [dial]
 fn dial(signals: &Context, args: &Args, address: &str) -> std::result::Result<(), Failed> {
     let ctx = Context::new();
     let dialer = Dialer { network: args.network, ..Dialer::default() };
-    thread::scope(|s| {
+    let (result, returned, cancelled) = thread::scope(|s| {
         let watcher = thread::Builder::new().name("watcher".into());
-        let watching =
-            watcher.spawn_scoped(s, || wait_and_cancel(signals, args.after, &ctx)).attempt("start", "a thread")?;
+        let watching = watcher.spawn_scoped(s, || wait_and_cancel(signals, args.after, &ctx))?;
+        // A silent address keeps this waiting as long as the kernel sends its SYN again, or until the cancel.
         let result = dialer.dial(&ctx, address);
         let returned = Instant::now();
         // Connected or refused: the watcher need not wait any longer.
         ctx.cancel();
-        let cancelled = watching.join().ok().flatten();
-        match result {
-            Ok(stream) => Ok(exit::say(format_args!("connected {}", ends(&stream)?))?),
-            Err(error) if is_canceled(error.cause()) => {
-                Err(Failed { error, felt: cancelled.map(|at| returned.saturating_duration_since(at)) })
-            }
-            Err(error) => Err(error.into()),
-        }
+        Ok((result, returned, watching.join().ok().flatten()))
     })
+    .attempt("start", "a thread")?;
+    let felt = cancelled.map(|at| returned.saturating_duration_since(at));
+    let stream = result.map_err(|error| Failed { felt: felt.filter(|_| is_canceled(error.cause())), error })?;
+    Ok(exit::say(format_args!("connected {}", ends(&stream)?))?)
 }
+// [/dial]
 
+// [cancel]
 /// When it cancelled; nothing when the dial was over before.
 fn wait_and_cancel(signals: &Context, time: Option<Duration>, ctx: &Context) -> Option<Instant> {
     select! {
@@ -96,7 +96,7 @@ fn wait_and_cancel(signals: &Context, time: Option<Duration>, ctx: &Context) -> 
 }
 // [/cancel]
 
-fn ends(stream: &std::net::TcpStream) -> Result<String> {
+fn ends(stream: &TcpStream) -> Result<String> {
     let (ours, theirs) = (stream.local_addr(), stream.peer_addr());
     Ok(format!("{} -> {}", ours.attempt("connect", "")?, theirs.attempt("connect", "")?))
 }

@@ -98,11 +98,15 @@ fn fan_out(ctx: &Context, args: &Args, address: &str) -> Result<()> {
         let ends = dialers.into_iter().map(|dialer| dialer.join().unwrap_or(End::TooLate)).collect::<Vec<_>>();
         report(ctx, winner, &ends).map(|()| ends)
     })?;
+    verdict(ctx, address, ends)
+}
+// [/fan-out]
+
+fn verdict(ctx: &Context, address: &str, ends: Vec<End>) -> Result<()> {
     let won = ends.iter().any(|end| matches!(end, End::Won));
     let failure = ends.into_iter().find_map(|end| if let End::Failed(e) = end { Some(e) } else { None });
     if won { Ok(()) } else { Err(failure.unwrap_or_else(|| nobody(ctx, address))) }
 }
-// [/fan-out]
 
 // [compete]
 fn compete(ctx: &Context, address: &str, id: u16, offer: &Sender<u16>) -> End {

@@ -58,7 +58,8 @@ fn main() -> ExitCode {
 fn listen(args: &Args) -> Result<()> {
     let dialer = Dialer { network: args.network, ..Dialer::default() };
     let stream = dialer.dial(&Context::new().with_timeout(args.deadline), &args.address)?;
-    converse(args, DeadlineStream::new(stream), &format!("tcp://{}", args.address))
+    let peer = format!("tcp://{}", stream.peer_addr().attempt("connect", &args.address)?);
+    converse(args, DeadlineStream::new(stream), &peer)
 }
 
 // [converse]
@@ -75,6 +76,13 @@ fn converse(args: &Args, mut server: DeadlineStream<TcpStream>, peer: &str) -> R
         server.write_all(PONG).attempt("write", peer)?;
         print(began, "sent PONG!!!")?;
     }
+    hear_out(args, server, peer, began)
+}
+// [/converse]
+
+// [hear-out]
+/// Up to `--more` pings, and then nothing but the end.
+fn hear_out(args: &Args, mut server: DeadlineStream<TcpStream>, peer: &str, began: Instant) -> Result<()> {
     let mut heard = 0;
     server.set_timeout(args.deadline);
     while hear(&mut server).attempt("read", peer)? {
@@ -88,7 +96,7 @@ fn converse(args: &Args, mut server: DeadlineStream<TcpStream>, peer: &str) -> R
     }
     print(began, "the server closed")
 }
-// [/converse]
+// [/hear-out]
 
 // [hear]
 /// One ping, or `false` at the end of the stream. A stream has no message boundaries: one read may bring two pings, or half

@@ -59,9 +59,9 @@ fn main() -> ExitCode {
 }
 
 fn measure(args: &Args) -> Result<()> {
-    let peer = format!("tcp://{}", args.address);
     let dialer = Dialer { network: args.network, ..Dialer::default() };
     let stream = dialer.dial(&Context::new().with_timeout(PATIENCE), &args.address)?;
+    let peer = format!("tcp://{}", stream.peer_addr().attempt("connect", &args.address)?);
     // Otherwise a small message would wait for the acknowledgement of the one before (RFC 896).
     stream.set_nodelay(true).attempt("connect", &peer)?;
     let mut stream = DeadlineStream::new(stream);
@@ -99,26 +99,30 @@ fn read_echo(stream: &mut DeadlineStream<TcpStream>, message: &[u8], echo: &mut 
 // [flood]
 fn flood(stream: &mut DeadlineStream<TcpStream>, peer: &str) -> Result<()> {
     let (chunk, end) = (vec![b'~'; CHUNK], Instant::now() + PATIENCE);
-    let (mut written, mut next) = (0, CHUNK);
-    let why = loop {
-        if written >= FLOOD || Instant::now() >= end {
-            break "the peer keeps reading";
-        }
+    let (mut written, mut next, mut why) = (0, CHUNK, "the peer keeps reading");
+    while written < FLOOD && Instant::now() < end {
         stream.set_timeout(STALL);
         match stream.write(&chunk) {
             Ok(n) => written += n,
-            Err(e) if is_timeout(&e) => break "the peer's window is closed",
+            Err(e) if is_timeout(&e) => {
+                why = "the peer's window is closed";
+                break;
+            }
             Err(e) => return Err(e).attempt("write", peer),
         }
         if written >= next {
             show(&human::thousands(written), stream)?;
             next = 2 * written;
         }
-    };
+    }
+    conclude(written, why, stream)
+}
+// [/flood]
+
+fn conclude(written: usize, why: &str, stream: &DeadlineStream<TcpStream>) -> Result<()> {
     show(&human::thousands(written), stream)?;
     exit::say(format_args!("{why}: {} written", human::count(written, "octet")))
 }
-// [/flood]
 
 const HEADER: &str =
     "step          state            rtt  rttvar  cwnd    mss  unacked  retrans  rcv_space  snd_wnd  notsent";
