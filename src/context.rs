@@ -36,10 +36,27 @@ impl fmt::Display for Cause {
 impl From<Cause> for io::Error {
     fn from(cause: Cause) -> Self {
         match cause {
-            Cause::Canceled => io::Error::other("operation was canceled"),
+            Cause::Canceled => io::Error::other(Canceled),
             Cause::DeadlineExceeded => io::Error::new(io::ErrorKind::TimedOut, "deadline exceeded"),
         }
     }
+}
+
+/// Inside an [`io::Error`], since no [`io::ErrorKind`] says it.
+#[derive(Debug)]
+struct Canceled;
+
+impl fmt::Display for Canceled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("operation was canceled")
+    }
+}
+
+impl std::error::Error for Canceled {}
+
+/// Whether an operation failed because its context was cancelled (and not because the deadline passed).
+pub fn is_canceled(e: &io::Error) -> bool {
+    e.get_ref().is_some_and(|inner| inner.is::<Canceled>())
 }
 
 /// What woke a thread that waited for a socket.
@@ -296,6 +313,14 @@ mod tests {
         early.cancel();
         assert_eq!(early.sleep(Duration::from_millis(10)), Err(Cause::Canceled));
         assert_eq!(early.cause(), Some(Cause::Canceled));
+    }
+
+    /// As an error, a cancel and a deadline are told apart: only the deadline is a timeout.
+    #[test]
+    fn causes_as_errors() {
+        let (canceled, late) = (io::Error::from(Cause::Canceled), io::Error::from(Cause::DeadlineExceeded));
+        assert_eq!((is_canceled(&canceled), canceled.to_string().as_str()), (true, "operation was canceled"));
+        assert_eq!((is_canceled(&late), late.kind()), (false, io::ErrorKind::TimedOut));
     }
 
     /// A child cannot outlive its parent's deadline.

@@ -152,8 +152,8 @@ mod tests {
         assert_eq!(info.state, State::Established);
         assert!(info.snd_mss > 500 && info.snd_cwnd >= 1, "{info:?}");
         drop(listener.accept().expect("accept"));
-        while tcp_info(&client).expect("TCP_INFO").state != State::CloseWait {
-            std::thread::yield_now();
-        }
+        // The end of the stream has come when the FIN has.
+        assert_eq!(io::Read::read(&mut &client, &mut [0]).expect("end"), 0);
+        assert_eq!(tcp_info(&client).expect("TCP_INFO").state, State::CloseWait);
     }
 }
