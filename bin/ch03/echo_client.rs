@@ -46,10 +46,10 @@ fn main() -> ExitCode {
     exit::run(|| converse(&args))
 }
 
-// [converse]
 fn converse(args: &Args) -> Result<()> {
     let mut server = Server::connect(args)?;
     let mut input = io::stdin().lock();
+    // [converse]
     loop {
         prompt()?;
         // A person may take all the time in the world: no deadline here.
@@ -67,16 +67,14 @@ fn converse(args: &Args) -> Result<()> {
         show(&server.answer(&line)?)?;
     }
     server.finish()
+    // [/converse]
 }
-// [/converse]
 
 /// A person needs a prompt; a pipe needs clean output.
 fn prompt() -> Result<()> {
-    if !io::stdin().is_terminal() {
-        return Ok(());
-    }
     let mut out = io::stdout().lock();
-    write!(out, ">> ").and_then(|()| out.flush()).attempt("write", "standard output")
+    let prompt = if io::stdin().is_terminal() { ">> " } else { "" };
+    write!(out, "{prompt}").and_then(|()| out.flush()).attempt("write", "standard output")
 }
 
 fn show(line: &[u8]) -> Result<()> {
@@ -87,13 +85,10 @@ fn show(line: &[u8]) -> Result<()> {
 fn read_line(source: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     source.take(LONGEST_LINE as u64 + 1).read_until(b'\n', &mut line)?;
-    match line.len() {
-        n if n > LONGEST_LINE => {
-            let why = format!("a line of more than {}", human::count(LONGEST_LINE, "octet"));
-            Err(io::Error::new(ErrorKind::InvalidData, why))
-        }
-        _ => Ok(line),
+    if line.len() > LONGEST_LINE {
+        return Err(io::Error::other(format!("a line of more than {}", human::count(LONGEST_LINE, "octet"))));
     }
+    Ok(line)
 }
 
 /// A line without its end.
@@ -127,12 +122,13 @@ impl Server {
     /// was due can tell that something is missing.
     fn answer(&mut self, line: &[u8]) -> Result<Vec<u8>> {
         let answer = read_line(&mut self.stream);
-        let lost = format!("no answer to {:?}", hexdump::text(text(line), QUOTE));
+        let mut lost = format!("no answer to {:?}", hexdump::text(text(line), QUOTE));
         match answer {
             Ok(answer) if answer.ends_with(b"\n") => Ok(answer),
-            Ok(part) if part.is_empty() => Err(self.failed("read", &ErrorKind::UnexpectedEof.into(), &lost)),
             Ok(part) => {
-                let lost = format!("{lost} but the beginning {:?}", hexdump::text(&part, QUOTE));
+                if !part.is_empty() {
+                    lost += &format!(" but the beginning {:?}", hexdump::text(&part, QUOTE));
+                }
                 Err(self.failed("read", &ErrorKind::UnexpectedEof.into(), &lost))
             }
             Err(e) => Err(self.failed("read", &e, &lost)),

@@ -1,0 +1,77 @@
+//! Resident memory of a server per idle connection. Kernel memory (socket buffers, kernel stacks) is not in it.
+
+use crate::peers::{self, C_THREADS, OURS, Peer};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// The goal, in octets.
+const GOAL: usize = 14 * 1024;
+/// How long the server may take until a thread stands behind each connection.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Prints the table; returns what became of the goal.
+pub(crate) fn idle_connections(descriptors: u64) -> io::Result<Vec<String>> {
+    println!(
+        "\n{:<28} {:>12} {:>14} {:>14}",
+        "idle, resident octets each", "connections", "never spoke", "after an echo"
+    );
+    let mut goals = Vec::new();
+    for connections in [1000, 10_000] {
+        if connections as u64 + 50 > descriptors {
+            println!("{connections}: skipped, {descriptors} descriptors are too few (ulimit -n)");
+            continue;
+        }
+        for name in [OURS, C_THREADS] {
+            let peer = if name == OURS { peers::ours() } else { peers::c_program(C_THREADS, "threads") };
+            let measured = peer.and_then(|peer| per_connection(&peer, connections));
+            let (silent, spoke) = match measured {
+                Ok(measured) => measured,
+                Err(e) => {
+                    println!("{name:<28} {connections:>12} skipped: {e}");
+                    continue;
+                }
+            };
+            println!("{name:<28} {connections:>12} {silent:>14} {spoke:>14}");
+            if name == OURS {
+                let verdict = if silent < GOAL { "met   " } else { "MISSED" };
+                goals.push(format!("{verdict}  {connections} idle: {silent} octets each, goal under {GOAL}"));
+            }
+        }
+    }
+    Ok(goals)
+}
+
+fn per_connection(peer: &Peer, connections: usize) -> io::Result<(usize, usize)> {
+    let before = status(peer.pid(), "VmRSS:")?;
+    let streams: io::Result<Vec<TcpStream>> =
+        (0..connections).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, peer.port))).collect();
+    let streams = streams?;
+    let start = Instant::now();
+    while status(peer.pid(), "Threads:")? <= connections {
+        if start.elapsed() > PATIENCE {
+            return Err(io::Error::other("the server did not start a thread for each"));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let silent = status(peer.pid(), "VmRSS:")?;
+    for mut stream in &streams {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"ahoy")?;
+        let mut reply = [0; 4];
+        stream.read_exact(&mut reply)?;
+        if &reply != b"ahoy" {
+            return Err(io::Error::other("what came back is not what was sent"));
+        }
+    }
+    let spoke = status(peer.pid(), "VmRSS:")?;
+    let each = |now: usize| now.saturating_sub(before) * 1024 / connections;
+    Ok((each(silent), each(spoke)))
+}
+
+/// A number from /proc/PID/status; memory is in KiB there.
+fn status(pid: u32, key: &str) -> io::Result<usize> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let value = text.lines().find_map(|l| l.strip_prefix(key)).and_then(|v| v.split_whitespace().next()?.parse().ok());
+    value.ok_or_else(|| io::Error::other(format!("/proc/{pid}/status has no {key}")))
+}
