@@ -1,0 +1,177 @@
+//! A small book in a folder of its own: written by `SYNC=1`, found right, then spoilt in every way that counts.
+
+use crate::SelfCheck;
+use crate::page::{self, Page, Site};
+use libtest_mimic::Completion;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+const PAGE: &str = r#"# Tides
+
+<!-- code: tide.rs#next -->
+<!-- end -->
+
+The tide turns every <!-- const: tide.rs TURN -->?<!-- /const -->.
+
+<!-- session: harbour
+mask: at {12}:{30}
+pilot$ cat
+pilot< ahoy
+pilot> ahoy
+pilot eof
+pilot exit 0
+pilot$ printf 'high water at 07:41 '; printf 'ship> '; read ship; echo "$ship to 127.0.0.1:43210"
+pilot? high water at 07:41 ship>
+pilot< Anna
+pilot> Anna to *
+pilot exit 0
+-->
+<!-- end -->
+
+<!-- session: stopped
+watch$ cat
+watch< still
+watch> still
+watch signal INT
+watch exit INT
+-->
+<!-- end -->
+"#;
+
+const SYNCED: &str = r#"# Tides
+
+<!-- code: tide.rs#next -->
+
+From [`tide.rs`](../../tide.rs):
+
+```rust
+fn next() {}
+```
+
+<!-- end -->
+
+The tide turns every <!-- const: tide.rs TURN -->6 hours<!-- /const -->.
+
+<!-- session: harbour
+mask: at {12}:{30}
+pilot$ cat
+pilot< ahoy
+pilot> ahoy
+pilot eof
+pilot exit 0
+pilot$ printf 'high water at 07:41 '; printf 'ship> '; read ship; echo "$ship to 127.0.0.1:43210"
+pilot? high water at 07:41 ship>
+pilot< Anna
+pilot> Anna to *
+pilot exit 0
+-->
+
+```console
+$ cat
+ahoy
+ahoy
+^D
+$ printf 'high water at 07:41 '; printf 'ship> '; read ship; echo "$ship to 127.0.0.1:43210"
+high water at 12:30 ship> Anna
+Anna to 127.0.0.1:50001
+```
+
+<!-- end -->
+
+<!-- session: stopped
+watch$ cat
+watch< still
+watch> still
+watch signal INT
+watch exit INT
+-->
+
+```console
+$ cat
+still
+still
+^C
+```
+
+<!-- end -->
+"#;
+
+const SOURCE: &str = "const TURN: Duration = Duration::from_hours(6);\n// [next]\nfn next() {}\n// [/next]\n";
+
+struct Book {
+    folder: tempfile::TempDir,
+}
+
+impl Book {
+    fn new(page: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("lessons/01-tides")).unwrap();
+        fs::write(folder.path().join("tide.rs"), SOURCE).unwrap();
+        let book = Self { folder };
+        fs::write(book.path(), page).unwrap();
+        book
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("lessons/01-tides/README.md")
+    }
+
+    /// Checks every mark; the messages of those that fail, and the page afterwards.
+    fn check(&self, sync: bool) -> (Vec<String>, String) {
+        let root = self.folder.path().to_path_buf();
+        let programs = Path::new(env!("CARGO_BIN_EXE_netkata")).parent().unwrap().to_path_buf();
+        let site = Arc::new(Site { root, programs, sync, require_peers: true });
+        let page = Page::load(&site, self.path()).unwrap();
+        let failed = |at| match page::check(&page, at) {
+            Ok(Completion::Completed) => None,
+            Ok(Completion::Ignored { reason }) => Some(format!("ignored: {reason:?}")),
+            Err(e) => Some(e.message().unwrap_or_default().to_string()),
+        };
+        let failures = (0..page.marks.len()).filter_map(failed).collect();
+        (failures, fs::read_to_string(self.path()).unwrap())
+    }
+}
+
+/// The one message of a page that is wrong in one place.
+fn only_failure(page: &str) -> String {
+    let (failures, after) = Book::new(page).check(false);
+    assert_eq!(after, page, "without SYNC=1 a page is left alone");
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    failures.into_iter().next().unwrap()
+}
+
+pub const SELF_CHECKS: &[SelfCheck] = &[
+    ("sync_writes_the_page_and_the_page_stays", || {
+        let book = Book::new(PAGE);
+        let (failures, synced) = book.check(true);
+        assert_eq!(failures, [""; 0]);
+        assert_eq!(synced, SYNCED);
+        assert_eq!(book.check(false), (Vec::new(), SYNCED.to_string()));
+    }),
+    ("drift_is_shown", || {
+        let e = only_failure(&SYNCED.replace("still\n^C", "quiet\n^C"));
+        assert!(
+            e.contains("README.md:41: differs") && e.contains("-quiet\n+still") && e.ends_with("run `make sync`"),
+            "{e}"
+        );
+        let e = only_failure(&SYNCED.replace("6 hours", "5 hours"));
+        assert!(e.contains("-5 hours\n") && e.contains("+6 hours\n"), "{e}");
+        let e = only_failure(&SYNCED.replace("```rust\nfn", "```rust\npub fn"));
+        assert!(e.contains("-pub fn next() {}\n+fn next() {}\n"), "{e}");
+    }),
+    ("what_goes_wrong_is_told", || {
+        let e = only_failure(&SYNCED.replace("watch exit INT", "watch exit 0"));
+        assert!(e.contains("session stopped: line 46: watch exit 0: ended with signal: 2"), "{e}");
+        let impatient = SYNCED.replace("session: stopped\n", "session: stopped\ndeadline: 300ms\n");
+        let e = only_failure(&impatient.replace("watch> still", "watch> silent"));
+        assert!(
+            e.contains("line 45: watch> silent: not within") && e.contains("watch showed") && e.contains("still"),
+            "{e}"
+        );
+        let e = only_failure(&SYNCED.replace("watch$ cat", "watch$ cargo run --bin no_such_ship"));
+        assert!(e.contains("there is no program no_such_ship"), "{e}");
+        let e = only_failure(&SYNCED.replace("watch$ cat", "watch$ no-such-ship"));
+        assert!(e.contains("not installed: no-such-ship"), "{e}");
+    }),
+];
