@@ -85,6 +85,10 @@ pub fn cause_text(e: &io::Error) -> String {
     if e.kind() == io::ErrorKind::WouldBlock {
         return "timed out".into();
     }
+    // What std says when read_exact meets the end of the stream is about its buffer.
+    if e.kind() == io::ErrorKind::UnexpectedEof && text.contains("whole buffer") {
+        return "closed in the middle of a message".into();
+    }
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         // An acronym keeps its capitals.

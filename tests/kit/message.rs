@@ -76,8 +76,7 @@ pub fn render(story: &Story<'_>) -> String {
 }
 
 fn dialogue_lines(story: &Story<'_>, room: usize) -> Vec<String> {
-    let options =
-        dialogue::Options { times: !story.stage.style.stable, max_lines: room, ..dialogue::Options::default() };
+    let options = dialogue::Options { times: !story.stage.style.stable, octets: WINDOW, max_lines: room };
     dialogue::lines(story.journal, &options).into_iter().map(|line| format!("  {line}")).collect()
 }
 
@@ -136,13 +135,14 @@ fn difference(expected: &[u8], got: &[u8], at: usize, state: &str, style: Style)
     let width = wanted.len().max(came.len());
     let red = Ansi::new().bold().fg_color(Some(AnsiColor::Red.into()));
     let place = format!("octet {at} of {}", expected.len());
-    let part = |octets: &'_ [u8]| octets[start.min(octets.len())..(start + WINDOW).min(octets.len())].to_vec();
-    let (wanted_part, came_part) = (part(expected), part(got));
-    let readable = hexdump::is_text(&wanted_part);
-    let text = |part: &[u8]| if readable { format!("\"{}\"  ", hexdump::text(part, WINDOW)) } else { String::new() };
+    let readable = |octets: &[u8]| {
+        let part = &octets[start.min(octets.len())..(start + WINDOW).min(octets.len())];
+        let shown = hexdump::is_text(part) && !part.is_empty();
+        if shown { format!("\"{}\"  ", hexdump::text(part, WINDOW)) } else { String::new() }
+    };
     let mut lines = vec![
-        row("expected", &format!("{wanted:<width$}  {}{place}", text(&wanted_part))),
-        row("got", &format!("{came:<width$}  {}{state}", text(&came_part))),
+        row("expected", &format!("{wanted:<width$}  {}{place}", readable(expected))),
+        row("got", &format!("{came:<width$}  {}{state}", readable(got))),
     ];
     lines.push(row("", &format!("{}{}", " ".repeat(column), style.paint(red, "^^"))));
     lines

@@ -231,8 +231,9 @@ impl Scene {
         }
         let mut got = describe(status);
         let said = self.subject()?.stderr.rest();
-        if let Some(line) = said.lines().last() {
-            got = format!("{got}; it said: {line}");
+        match said.lines().rfind(|l| l.starts_with("error:")).or(said.lines().last()) {
+            Some(line) if panic_line(&said).is_none() => got = format!("{got}; it said: {line}"),
+            _ => {}
         }
         Err(Failure::new(format!("exit status {code}"), got))
     }
@@ -326,7 +327,9 @@ impl Scene {
                 _ => Ok(()),
             },
         };
-        if let (Err(_), Some(line)) = (&outcome, panic_line(&said)) {
+        if let (Err(failure), Some(line)) = (&outcome, panic_line(&said))
+            && failure.got != line
+        {
             self.journal.note(line);
         }
         (outcome, self.journal)
@@ -383,5 +386,6 @@ fn panic_line(said: &str) -> Option<String> {
     let place = head.rsplit("panicked at ").next().unwrap_or_default().trim_end_matches(':');
     // The path differs from machine to machine; the file and line do not.
     let place = place.rsplit('/').next().unwrap_or(place);
-    Some(format!("it panicked at {place}: {}", lines.next().unwrap_or_default()))
+    let message: String = lines.next().unwrap_or_default().chars().take(80).collect();
+    Some(format!("it panicked at {place}: {message}"))
 }

@@ -302,7 +302,9 @@ impl Talk {
 
     fn describe(&self, e: &io::Error) -> String {
         match e.kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "it had closed the connection".into(),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::NotConnected => {
+                "the program had reset the connection".into()
+            }
             _ if error::is_timeout(e) => format!("it stopped reading for {}", human::duration(self.patience)),
             _ => error::cause_text(e),
         }
