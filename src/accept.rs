@@ -1,10 +1,12 @@
 //! The accept loop that chapter 3 writes out by hand (`bin/ch03/echo_server.rs`), for the programs that come later.
 
+use crate::addr::Network;
 use crate::context::{Context, Ready};
-use crate::error::{is_about_one_connection, is_shortage};
+use crate::error::{Attempt, Result, is_about_one_connection, is_shortage};
 use crate::exit::log;
 use crate::human;
 use crate::slots::{Slot, Slots};
+use crate::{listen, stop, sys};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -31,12 +33,33 @@ pub const FIRST_PAUSE: Duration = Duration::from_millis(5);
 /// See [`FIRST_PAUSE`].
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// A whole server: listens, announces it, serves until SIGINT or SIGTERM, and lets the connections finish.
+///
+/// # Errors
+/// When it cannot listen, or the listener fails for good.
+pub fn run<H>(network: Network, address: &str, limits: &Limits, handle: H) -> Result<()>
+where
+    H: Fn(TcpStream, SocketAddr) + Clone + Send + 'static,
+{
+    sys::limits::raise_descriptors().attempt("raise", "the limit on open descriptors")?;
+    let stop = stop::on_signals()?;
+    let listener = listen::tcp_announced(network, address)?;
+    match serve(&stop, listener, limits, handle).attempt("accept", address)? {
+        0 => {}
+        left => {
+            let (left, grace) = (human::count(left, "connection"), human::duration(limits.grace));
+            log(format_args!("cut off {left} after {grace}"));
+        }
+    }
+    Ok(())
+}
+
 /// Accepts connections and runs `handle` for each in a thread of its own, until `ctx` ends; then gives them
 /// [`Limits::grace`] to finish. Returns how many were still open.
 ///
 /// # Errors
 /// When the listener itself fails for good. What goes wrong with one connection is `handle`'s to deal with.
-pub fn serve<H>(ctx: &Context, listener: &TcpListener, limits: &Limits, handle: H) -> io::Result<usize>
+pub fn serve<H>(ctx: &Context, listener: TcpListener, limits: &Limits, handle: H) -> io::Result<usize>
 where
     H: Fn(TcpStream, SocketAddr) + Clone + Send + 'static,
 {
@@ -44,7 +67,7 @@ where
     listener.set_nonblocking(true)?;
     let slots = Slots::new(limits.connections);
     let mut pause = FIRST_PAUSE;
-    while ctx.wait_readable(listener)? == Ready::Socket {
+    while ctx.wait_readable(&listener)? == Ready::Socket {
         let trouble = match listener.accept() {
             Ok((stream, peer)) => match slots.take() {
                 Some(slot) => start(stream, peer, slot, handle.clone()).err(),
@@ -66,6 +89,8 @@ where
             }
         }
     }
+    // From here on, new clients are refused; those already here may finish.
+    drop(listener);
     Ok(slots.wait_empty(limits.grace))
 }
 
@@ -98,7 +123,7 @@ mod tests {
         let limits = Limits { connections: 2, grace: Duration::from_secs(5) };
         let stop = ctx.clone();
         let server = thread::spawn(move || {
-            serve(&stop, &listener, &limits, |mut stream, _| {
+            serve(&stop, listener, &limits, |mut stream, _| {
                 let mut octet = [0];
                 while let Ok(1) = stream.read(&mut octet) {
                     let _ = stream.write_all(&octet);

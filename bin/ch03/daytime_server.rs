@@ -14,8 +14,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use netkata::accept::{self, Limits};
 use netkata::addr::Network;
 use netkata::deadline::DeadlineStream;
-use netkata::error::{Attempt, Result, cause_text};
-use netkata::{exit, human, listen, stop, sys};
+use netkata::error::{Result, cause_text};
+use netkata::{exit, human};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::ExitCode;
@@ -63,21 +63,13 @@ fn zone(name: &str) -> std::result::Result<TimeZone, String> {
 }
 
 fn serve(args: &Args) -> Result<()> {
-    sys::limits::raise_descriptors().attempt("raise", "the limit on open descriptors")?;
-    let stop = stop::on_signals()?;
-    let listener = listen::tcp_announced(args.network, &args.address)?;
     let limits = Limits { grace: args.grace, ..Limits::default() };
     let zone = args.zone.clone();
-    let left = accept::serve(&stop, &listener, &limits, move |stream, peer| {
+    accept::run(args.network, &args.address, &limits, move |stream, peer| {
         if let Err(e) = tell_time(stream, &zone) {
             exit::log(format_args!("{peer}: {}", cause_text(&e)));
         }
     })
-    .attempt("accept", &args.address)?;
-    if left > 0 {
-        exit::log(format_args!("cut off {} after {}", human::count(left, "connection"), human::duration(args.grace)));
-    }
-    Ok(())
 }
 
 // [tell]

@@ -16,8 +16,8 @@ use netkata::accept::{self, Limits};
 use netkata::addr::Network;
 use netkata::context::Context;
 use netkata::deadline::DeadlineStream;
-use netkata::error::{Attempt, Result, cause_text, is_timeout};
-use netkata::{exit, heartbeat, hexdump, human, listen, stop, sys};
+use netkata::error::{Result, cause_text, is_timeout};
+use netkata::{exit, heartbeat, hexdump, human};
 use std::io::{self, Read};
 use std::net::{Shutdown, TcpStream};
 use std::process::ExitCode;
@@ -57,12 +57,9 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: &Args) -> Result<()> {
-    sys::limits::raise_descriptors().attempt("raise", "the limit on open descriptors")?;
-    let stop = stop::on_signals()?;
-    let listener = listen::tcp_announced(args.network, &args.address)?;
     let limits = Limits { connections: args.max_connections, grace: args.grace };
     let (interval, deadline) = (args.interval, args.deadline);
-    let left = accept::serve(&stop, &listener, &limits, move |stream, peer| {
+    accept::run(args.network, &args.address, &limits, move |stream, peer| {
         let began = Instant::now();
         let ended = match attend(stream, began, interval, deadline) {
             Ok(()) => "closed by the peer".into(),
@@ -71,11 +68,6 @@ fn serve(args: &Args) -> Result<()> {
         };
         exit::log(format_args!("{peer}: {ended} after {}", since(began)));
     })
-    .attempt("accept", &args.address)?;
-    if left > 0 {
-        exit::log(format_args!("cut off {} after {}", human::count(left, "connection"), human::duration(args.grace)));
-    }
-    Ok(())
 }
 
 // [attend]
