@@ -1,7 +1,7 @@
 //! A capture file that Wireshark opens, made from a journal (draft-ietf-opsawg-pcapng).
 //!
 //! A file is a row of blocks: one that says what file it is, one that says what was listened to, and one for each
-//! packet. The packets are those of [`super::wire`], with real headers and checksums.
+//! packet. The packets have real headers and checksums.
 
 use super::journal::Journal;
 use super::wire::{Packet, packets};
