@@ -128,8 +128,16 @@ impl<'a> Link<'a> {
         if !told[0].is_empty() {
             return Err(Broken::Stopped);
         }
+        self.ready(heard.iter().zip(&told[1..]))
+    }
+
+    /// The ends with something to do, of those for which something was wanted and told.
+    fn ready<'b>(
+        &self,
+        ends: impl Iterator<Item = (&'b (From, PollFlags), &'b PollFlags)>,
+    ) -> Result<Vec<From>, Broken> {
         let mut ready = Vec::new();
-        for (&(from, wanted), &told) in heard.iter().zip(&told[1..]) {
+        for (&(from, wanted), &told) in ends {
             // Where a read follows, that reports the error, after the octets that came before it.
             if !wanted.contains(PollFlags::POLLIN) && told.intersects(PollFlags::POLLERR | PollFlags::POLLHUP) {
                 let e = self.ends[at(from)].stream.take_error().unwrap_or_else(Some);

@@ -4,6 +4,7 @@
 //! [`Journal`]. The same journal becomes a dialogue in a failure message ([`dialogue`]), a sequence diagram in a lesson
 //! ([`svg`]), or a capture that Wireshark opens ([`pcapng`]).
 
+mod chart;
 pub mod dialogue;
 pub mod journal;
 mod link;
