@@ -9,7 +9,7 @@
 //! | `<!-- code: bin/ch03/listen.rs#bind -->` | `excerpt` | a part of a source file |
 //! | `<!-- session: echo …` | `session` | what the terminals of a recorded session showed |
 //! | `<!-- picture: echo "One client" -->` | `wire` | the same session, drawn |
-//! | `<!-- bytes: echo …` | `wire` | the same session, octet by octet, with named fields |
+//! | `<!-- bytes: echo …` | `bytes` | the same session, octet by octet, with named fields |
 //! | `<!-- const: bin/ch03/listen.rs BACKLOG -->` | `consts` | a number, inside a sentence |
 //!
 //! A block ends with `<!-- end -->`, a number with `<!-- /const -->`. The form of the pages is checked by `skeleton`
@@ -17,6 +17,8 @@
 //! that a failure.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+#[path = "lessons/bytes.rs"]
+mod bytes;
 #[path = "lessons/consts.rs"]
 mod consts;
 #[path = "lessons/excerpt.rs"]
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         ("skeleton", skeleton::SELF_CHECKS),
         ("links", links::SELF_CHECKS),
         ("wire", wire::SELF_CHECKS),
+        ("bytes", bytes::SELF_CHECKS),
         ("script", session::script::SELF_CHECKS),
         ("normalise", session::normalise::SELF_CHECKS),
         ("run", session::run::SELF_CHECKS),

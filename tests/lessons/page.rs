@@ -2,7 +2,7 @@
 
 use crate::marks::{self, Kind, Mark};
 use crate::session::{Recording, Recordings};
-use crate::{consts, excerpt, links, session, skeleton, wire};
+use crate::{bytes, consts, excerpt, links, session, skeleton, wire};
 use libtest_mimic::{Completion, Failed, Trial};
 use similar::TextDiff;
 use std::fs;
@@ -108,6 +108,7 @@ pub fn trials(page: &Arc<Page>) -> Vec<Trial> {
     };
     form("links", links::check);
     form("fences", skeleton::fences);
+    form("leftovers", wire::leftovers);
     if page.chapter != "front" {
         form("parts", skeleton::parts);
         form("exercises", skeleton::exercises);
@@ -144,7 +145,7 @@ pub fn check(page: &Page, ordinal: usize) -> Result<Completion, Failed> {
             Recording::Done(run) => match mark.kind {
                 Kind::Session => Ok(session::render::blocks(&run)),
                 Kind::Picture => wire::picture(page, mark, &run),
-                _ => wire::bytes(mark, &run),
+                _ => bytes::make(mark, &run),
             },
         },
     };

@@ -1,32 +1,18 @@
-//! What a session left on the wire: `<!-- picture: NAME "caption" -->` and `<!-- bytes: NAME`.
+//! `<!-- picture: NAME "what it shows" -->`: a session of the same page, drawn.
 //!
-//! Both are about a session of the same page, which is then run over a relay that writes down what passes. A picture
-//! becomes `wire/NAME.svg`, and `wire/NAME.txt` for those who cannot see it. Octets are shown in the page, with names for
-//! those that the author gives one; offsets count from the start of the stream, each direction by itself:
-//!
-//! ```text
-//! <!-- bytes: daytime
-//! server 0..3 the day of the week
-//! server -2.. CR LF, the end of the line
-//! conversation 2
-//! rows 4
-//! -->
-//! <!-- end -->
-//! ```
-//!
-//! A negative offset counts from the end of that direction; without an end the field goes on to it. `conversation` picks
-//! another connection than the first, `rows` says how many lines of a long message are shown (8 otherwise).
+//! The session is then run over a relay that writes down what passes. The picture becomes `wire/NAME.svg`, and
+//! `wire/NAME.txt` for those who cannot see it. Two lines may follow in the comment: `clients Anna Bertha` names the
+//! clients in the order in which they connected (the same name, the same lifeline), and `handshake hidden` leaves out SYN
+//! and ACK.
 
 use crate::SelfCheck;
-use crate::marks::Mark;
+use crate::bytes::dump;
+use crate::marks::{Kind as MarkKind, Mark};
 use crate::page::{Page, first_word, settle_file};
 use crate::session::Run;
-use crate::session::render::fenced;
 use netkata::human;
 use netkata::tap::{From, Journal, Kind, svg};
-
-/// Lines of one message, where the author does not say.
-const ROWS: usize = 8;
+use std::fs;
 
 /// Draws the session into the lesson's folder; the text for the mark.
 pub fn picture(page: &Page, mark: &Mark, run: &Run) -> Result<String, String> {
@@ -35,17 +21,39 @@ pub fn picture(page: &Page, mark: &Mark, run: &Run) -> Result<String, String> {
     let caption = caption.ok_or_else(|| format!("write <!-- picture: {name} \"what it shows\" -->"))?;
     let journal = tapped(run)?;
     let file = |end: &str| page.folder().join("wire").join(format!("{name}.{end}"));
-    let drawn = settle_file(&page.site, &file("svg"), &svg::draw(journal, &options(caption)));
+    let drawn = settle_file(&page.site, &file("svg"), &svg::draw(journal, &options(caption, &mark.script)?));
     let told = settle_file(&page.site, &file("txt"), &story(journal));
     drawn.and(told)?;
     Ok(format!("\n![{caption}](wire/{name}.svg)\n\n[The same as text](wire/{name}.txt)\n\n"))
 }
 
-fn options(caption: &str) -> svg::Options {
-    svg::Options { title: caption.to_string(), ..svg::Options::default() }
+fn options(caption: &str, script: &[String]) -> Result<svg::Options, String> {
+    let mut options = svg::Options { title: caption.to_string(), ..svg::Options::default() };
+    for line in said(script) {
+        match line.split_once(' ').unwrap_or((line, "")) {
+            ("clients", names) => options.clients = names.split_whitespace().map(str::to_string).collect(),
+            ("handshake", "hidden") => options.hide_handshake = true,
+            _ => return Err(format!("cannot read {line:?}: write clients NAME NAME … or handshake hidden")),
+        }
+    }
+    Ok(options)
 }
 
-fn tapped(run: &Run) -> Result<&Journal, String> {
+/// The lines of a script that say something.
+pub fn said(script: &[String]) -> impl Iterator<Item = &str> {
+    script.iter().map(|line| line.trim()).filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// Files of `wire/` that no picture of the page stands for.
+pub fn leftovers(page: &Page) -> Vec<String> {
+    let pictures = page.marks.iter().filter(|m| m.kind == MarkKind::Picture).map(|m| first_word(&m.head));
+    let expected: Vec<String> = pictures.flat_map(|name| [format!("{name}.svg"), format!("{name}.txt")]).collect();
+    let files = fs::read_dir(page.folder().join("wire")).into_iter().flatten().flatten();
+    let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+    names.filter(|name| !expected.contains(name)).map(|name| format!("no picture of the page is wire/{name}")).collect()
+}
+
+pub fn tapped(run: &Run) -> Result<&Journal, String> {
     let journal = run.journal.as_ref().ok_or("this session was not tapped")?;
     match journal.conversations().len() {
         0 => Err("nobody connected to a server of this session".to_string()),
@@ -84,176 +92,8 @@ fn story(journal: &Journal) -> String {
     out
 }
 
-/// Some octets that mean something: from, to (to the end if `None`), name.
-#[derive(Clone, Debug, PartialEq)]
-struct Field {
-    from: From,
-    start: i64,
-    end: Option<i64>,
-    name: String,
-}
-
-#[derive(Debug)]
-struct Wanted {
-    fields: Vec<Field>,
-    conversation: usize,
-    rows: usize,
-}
-
-fn wanted(script: &[String]) -> Result<Wanted, String> {
-    let mut wanted = Wanted { fields: Vec::new(), conversation: 0, rows: ROWS };
-    for line in script.iter().map(|l| l.trim()).filter(|l| !l.is_empty() && !l.starts_with('#')) {
-        let wrong =
-            || format!("cannot read {line:?}: write client 0..4 NAME, server -2.. NAME, conversation 2 or rows 4");
-        let (word, rest) = line.split_once(' ').ok_or_else(wrong)?;
-        let rest = rest.trim();
-        match word {
-            "conversation" => wanted.conversation = rest.parse::<usize>().map_err(|_| wrong())?.max(1) - 1,
-            "rows" => wanted.rows = rest.parse::<usize>().map_err(|_| wrong())?.max(1),
-            "client" | "server" => {
-                let from = if word == "client" { From::Client } else { From::Server };
-                let (range, name) = rest.split_once(' ').ok_or_else(wrong)?;
-                let (start, end) = range.split_once("..").ok_or_else(wrong)?;
-                let end = if end.is_empty() { None } else { Some(end.parse().map_err(|_| wrong())?) };
-                let start = start.parse().map_err(|_| wrong())?;
-                wanted.fields.push(Field { from, start, end, name: name.trim().to_string() });
-            }
-            _ => return Err(wrong()),
-        }
-    }
-    Ok(wanted)
-}
-
-/// The octets of one conversation with a ruler under them.
-pub fn bytes(mark: &Mark, run: &Run) -> Result<String, String> {
-    Ok(format!("\n{}", fenced("text", &exchange(tapped(run)?, &wanted(&mark.script)?)?)))
-}
-
-/// A field's octets in its stream, and its number in the legend.
-struct Span {
-    start: usize,
-    end: usize,
-    number: usize,
-}
-
-fn exchange(journal: &Journal, wanted: &Wanted) -> Result<String, String> {
-    let conversations = journal.conversations();
-    let c = conversations
-        .get(wanted.conversation)
-        .ok_or_else(|| format!("there are only {} conversations", conversations.len()))?;
-    let messages: Vec<(From, Vec<u8>)> = journal
-        .events()
-        .into_iter()
-        .filter(|e| e.conversation == Some(wanted.conversation))
-        .filter_map(|e| if let Kind::Data(from, octets) = e.kind { Some((from, octets)) } else { None })
-        .collect();
-    let total = |side| messages.iter().filter(|(from, _)| *from == side).map(|(_, o)| o.len()).sum::<usize>();
-    let totals = (total(From::Client), total(From::Server));
-    let mut sent = (0, 0);
-    let mut out = String::new();
-    for (from, octets) in &messages {
-        let (names, total, offset) = match from {
-            From::Client => ((&c.client_name, &c.server_name), totals.0, &mut sent.0),
-            From::Server => ((&c.server_name, &c.client_name), totals.1, &mut sent.1),
-        };
-        let range = *offset..*offset + octets.len();
-        let spans = spans(&wanted.fields, *from, total)?;
-        out.push_str(&format!("{} → {}, {}\n", names.0, names.1, human::count(octets.len(), "octet")));
-        out.push_str(&dump(octets, *offset, &spans, wanted.rows));
-        for span in spans.iter().filter(|s| range.contains(&s.start)) {
-            let name = &wanted.fields[span.number - 1].name;
-            out.push_str(&format!("      {:>2}  {}  {name}\n", span.number, octet_range(span)));
-        }
-        out.push('\n');
-        *offset = range.end;
-    }
-    Ok(out)
-}
-
-fn octet_range(span: &Span) -> String {
-    match span.end - span.start {
-        1 => format!("octet {}", span.start),
-        _ => format!("octets {} to {}", span.start, span.end - 1),
-    }
-}
-
-fn spans(fields: &[Field], from: From, total: usize) -> Result<Vec<Span>, String> {
-    let absolute = |offset: i64| {
-        let total = i64::try_from(total).unwrap_or(i64::MAX);
-        usize::try_from(if offset < 0 { total + offset } else { offset }).ok().filter(|o| *o <= total as usize)
-    };
-    let own = fields.iter().enumerate().filter(|(_, f)| f.from == from);
-    own.map(|(i, f)| {
-        let end = f.end.map_or(Some(total), absolute);
-        match (absolute(f.start), end) {
-            (Some(start), Some(end)) if start < end => Ok(Span { start, end, number: i + 1 }),
-            _ => Err(format!("{:?} is not within the {} sent", f.name, human::count(total, "octet"))),
-        }
-    })
-    .collect()
-}
-
-/// Sixteen octets a line. `offset` is where they stand in their stream; lines start at multiples of sixteen.
-fn dump(octets: &[u8], offset: usize, spans: &[Span], rows: usize) -> String {
-    let mut out = String::new();
-    let mut at = 0;
-    for row in 0.. {
-        if at == octets.len() {
-            break;
-        }
-        if row == rows {
-            out.push_str(&format!("      … {} more\n", human::count(octets.len() - at, "octet")));
-            break;
-        }
-        let (from, column) = (offset + at, (offset + at) % 16);
-        let len = (16 - column).min(octets.len() - at);
-        let line = &octets[at..at + len];
-        let hex: String = line.iter().map(|o| format!("{o:02x} ")).collect();
-        let text: String = line.iter().map(|&o| if (b' '..=b'~').contains(&o) { char::from(o) } else { '.' }).collect();
-        let indent = " ".repeat(column * 3);
-        out.push_str(&format!(
-            "{:04x}  {:<48} {}{text}\n",
-            from - column,
-            format!("{indent}{hex}"),
-            " ".repeat(column)
-        ));
-        if let Some(ruler) = ruler(from, len, spans) {
-            out.push_str(&format!("      {indent}{ruler}\n"));
-        }
-        at += len;
-    }
-    out
-}
-
-/// `╰─1─╯` under the octets of each field; a field that goes on in the next line stays open.
-fn ruler(from: usize, len: usize, spans: &[Span]) -> Option<String> {
-    let mut line = vec![' '; len * 3];
-    for span in spans {
-        let (start, end) = (span.start.max(from), span.end.min(from + len));
-        if start >= end {
-            continue;
-        }
-        let (left, right) = ((start - from) * 3, (end - from) * 3 - 2);
-        line[left..=right].fill('─');
-        if start == span.start {
-            line[left] = '╰';
-        }
-        if end == span.end {
-            line[right] = '╯';
-        }
-        let number: Vec<char> = span.number.to_string().chars().collect();
-        // Two columns are all that one octet has: it shows its number and nothing else.
-        if right - left < number.len() + 1 {
-            line[left..=right].fill(' ');
-        }
-        let at = left + (right + 1 - left - number.len()) / 2;
-        line[at..at + number.len()].copy_from_slice(&number);
-    }
-    let text: String = line.into_iter().collect();
-    (!text.trim().is_empty()).then(|| text.trim_end().to_string())
-}
-
-fn sample() -> Journal {
+/// A conversation for the checks here and in [`crate::bytes`].
+pub fn sample() -> Journal {
     let journal = Journal::new(1000);
     let c = journal.open(netkata::tap::Conversation {
         transport: netkata::tap::Transport::Tcp,
@@ -269,56 +109,18 @@ fn sample() -> Journal {
     journal
 }
 
-fn lines(text: &str) -> Vec<String> {
-    text.lines().map(str::to_string).collect()
-}
-
 pub const SELF_CHECKS: &[SelfCheck] = &[
-    ("octets_with_a_ruler", || {
-        let wanted = wanted(&lines("client 0..4 the call\nclient 4..5 LF\nserver -2.. CR LF\n")).unwrap();
-        let shown = exchange(&sample(), &wanted).unwrap();
-        let expected = "\
-client → server, 5 octets
-0000  61 68 6f 79 0a                                   ahoy.
-      ╰────1────╯ 2
-       1  octets 0 to 3  the call
-       2  octet 4  LF
-
-server → client, 18 octets
-0000  74 68 65 20 74 69 64 65 20 69 73 20 68 69 67 68  the tide is high
-0010  0d 0a                                            ..
-      ╰─3─╯
-       3  octets 16 to 17  CR LF
-
-";
-        let trimmed: Vec<&str> = shown.lines().map(str::trim_end).collect();
-        assert_eq!(trimmed.join("\n"), expected.trim_end_matches('\n').to_string() + "\n", "{shown}");
-    }),
-    ("fields_outside_are_errors", || {
-        for (script, part) in [
-            ("client 3..9 too far", "not within the 5 octets"),
-            ("client -9.. before", "not within"),
-            ("client 2..2 empty", "not within"),
-            ("conversation 2", "only 1"),
-            ("client 1 x", "cannot read"),
-            ("tide 1..2 x", "cannot read"),
-        ] {
-            let e = wanted(&lines(script)).and_then(|w| exchange(&sample(), &w)).unwrap_err();
-            assert!(e.contains(part), "{script}: {e}");
-        }
-    }),
-    ("long_messages_are_cut", || {
-        let shown = dump(&[b'x'; 40], 8, &[], 2);
-        assert!(
-            shown.starts_with("0000                          78 78") && shown.ends_with("… 16 octets more\n"),
-            "{shown}"
-        );
-    }),
     ("the_story_tells_who_closed", || {
         let told = story(&sample());
         assert!(told.starts_with("client connects to server\nclient -> server, 5 octets\n0000  61"), "{told}");
         assert!(
             told.contains("client will send no more (FIN)\n") && told.ends_with("server resets the connection (RST)\n")
         );
+    }),
+    ("options_are_read", || {
+        let script = |text: &str| text.lines().map(str::to_string).collect::<Vec<_>>();
+        let read = options("tides", &script("# a comment\nclients Anna Bertha\nhandshake hidden\n")).unwrap();
+        assert_eq!((read.title.as_str(), read.clients.len(), read.hide_handshake), ("tides", 2, true));
+        assert!(options("tides", &script("colour blue")).unwrap_err().contains("cannot read"));
     }),
 ];

@@ -18,6 +18,12 @@
 //! The script says what is typed and what is waited for; everything that was shown is compared with the page. The lines
 //! of a script, and the settings that may stand before them, are in [`script`]; ports and other things that change from
 //! run to run are in [`normalise`].
+//!
+//! Order is the author's: what happens in two terminals at once may be shown in either order from run to run. A script
+//! that waits for the effect of each step (`server> *closed*` before `server signal INT`) has only one.
+//!
+//! A session with a picture or a dump runs over a relay, and each connection is two: client to relay, relay to server.
+//! Programs that list sockets (`ss`) would show both, so they go into a session of their own.
 
 pub mod normalise;
 pub mod ports;

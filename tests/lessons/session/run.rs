@@ -34,7 +34,7 @@ struct Stage<'a> {
     deadline: Instant,
     normaliser: Normaliser,
     journal: Option<Journal>,
-    relays: Vec<Relay>,
+    relays: Vec<(String, Relay)>,
     running: HashMap<&'a str, Program>,
     shown: Vec<(&'a str, Shown)>,
 }
@@ -91,7 +91,7 @@ impl<'a> Stage<'a> {
                 Shown::Typed(format!("{text}\n"))
             }
             Action::Eof => {
-                program.end_input();
+                program.end_input()?;
                 Shown::Typed("^D\n".to_string())
             }
             Action::Signal(signal) => {
@@ -168,13 +168,15 @@ impl<'a> Stage<'a> {
         let relay = Relay::start(journal, SocketAddr::new(upstream, real.port()), (client, server))
             .map_err(|e| format!("cannot tap {real}: {e}"))?;
         self.normaliser.ports.lead(documented, relay.addr().port());
-        self.relays.push(relay);
+        self.relays.push((server.to_string(), relay));
         Ok(())
     }
 
     /// Everything has ended: what was shown, without what changes from run to run.
     fn finish(mut self) -> Run {
-        for relay in self.relays.drain(..) {
+        for (server, relay) in self.relays.drain(..) {
+            let conversations = self.journal.iter().flat_map(Journal::conversations);
+            relay.wait(conversations.filter(|c| c.server_name == server).count(), STEP);
             relay.stop();
         }
         let mut terminals: Vec<(String, String)> = Vec::new();

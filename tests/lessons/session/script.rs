@@ -6,7 +6,7 @@
 //! | `server> listening on tcp://127.0.0.1:7007` | waits for this line of output; `*` stands for anything |
 //! | `client? ship>` | waits for this prompt: output that is not, or not yet, a whole line |
 //! | `client< ahoy` | types a line |
-//! | `client eof` | types Ctrl-D: ends the program's standard input |
+//! | `client eof` | types Ctrl-D |
 //! | `server signal INT` | types Ctrl-C (`INT`), or sends `TERM`, `KILL` … from somewhere else |
 //! | `client exit 0` | waits for the end, with this status, or by a signal: `exit INT` |
 //! | `peer listens 7008` | waits until a program that announces nothing (`nc -l`) listens on this port |
@@ -24,6 +24,9 @@ use crate::SelfCheck;
 use netkata::human;
 use nix::sys::signal::Signal;
 use std::time::Duration;
+
+/// The longest line that is typed: a terminal's queue takes 4095 octets.
+const LONGEST: usize = 1000;
 
 #[derive(Debug)]
 pub struct Script {
@@ -128,6 +131,7 @@ fn step(text: &str) -> Result<(String, Action), String> {
         '$' => Action::Command(typed.trim().to_string()),
         '>' => Action::WaitLine(typed.trim_end().to_string()),
         '?' => Action::WaitPrompt(typed.trim_end().to_string()),
+        '<' if typed.len() > LONGEST => return Err(format!("nobody types more than {LONGEST} octets")),
         '<' => Action::Type(typed),
         ' ' => word(rest.trim())?.ok_or_else(unknown)?,
         _ => return Err(unknown()),

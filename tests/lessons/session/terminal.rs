@@ -1,13 +1,21 @@
-//! One terminal: a program at a time, what is typed to it, and what it showed.
+//! One program in a terminal: what is typed to it, and what it showed.
+//!
+//! Its standard input is a terminal, so that a program that prompts people prompts here as well; the terminal shows
+//! nothing by itself. Output and errors share one pipe, as they share a screen: what was written first comes first.
 
 use super::script::Exit;
 use netkata::human;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::pty::openpty;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +27,7 @@ const LIMIT: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Program {
     group: Pid,
-    stdin: Option<ChildStdin>,
+    keyboard: File,
     shared: Arc<Shared>,
     /// How much of the output has been looked at and let through.
     seen: usize,
@@ -40,11 +48,11 @@ struct State {
 }
 
 impl Program {
-    /// Starts a command with a group of its own. Its output and its errors share one pipe, as they share a screen: what
-    /// was written first comes first.
+    /// Starts a command in a group of its own.
     pub fn start(command: &str, plain: bool, folder: &Path) -> Result<Self, String> {
         let fail = |e: io::Error| format!("cannot start {command}: {e}");
         let (mut output, writer) = io::pipe().map_err(fail)?;
+        let (keyboard, stdin) = keyboard().map_err(|e| fail(e.into()))?;
         let line = if plain { format!("exec {command}") } else { command.to_string() };
         let mut child = Command::new("sh")
             .args(["-c", &line])
@@ -56,7 +64,7 @@ impl Program {
                 ("PYTHONUNBUFFERED", "1"),
                 ("COLUMNS", "120"),
             ])
-            .stdin(Stdio::piped())
+            .stdin(stdin)
             .stdout(writer.try_clone().map_err(fail)?)
             .stderr(writer)
             .process_group(0)
@@ -64,7 +72,6 @@ impl Program {
             .map_err(fail)?;
         let shared = Arc::new(Shared::default());
         let group = Pid::from_raw(i32::try_from(child.id()).map_err(|e| e.to_string())?);
-        let stdin = child.stdin.take();
         let reader = shared.clone();
         thread::spawn(move || {
             let mut chunk = [0; 4096];
@@ -83,7 +90,7 @@ impl Program {
             reaper.lock().status = status;
             reaper.changed.notify_all();
         });
-        Ok(Self { group, stdin, shared, seen: 0 })
+        Ok(Self { group, keyboard, shared, seen: 0 })
     }
 
     /// Waits for a whole line that `wanted` likes, and lets everything up to its end through. Returns that and the line.
@@ -132,14 +139,14 @@ impl Program {
         Ok(self.let_through(end))
     }
 
+    /// Types a line. It is shorter than the queue of a terminal is long (4095 octets), so this does not block.
     pub fn type_line(&mut self, text: &str) -> Result<(), String> {
-        let stdin = self.stdin.as_mut().ok_or("its standard input was ended before")?;
-        // Written at once: a line is shorter than a pipe is large.
-        stdin.write_all(format!("{text}\n").as_bytes()).map_err(|e| format!("it does not read any more: {e}"))
+        self.keyboard.write_all(format!("{text}\n").as_bytes()).map_err(|e| format!("cannot type: {e}"))
     }
 
-    pub fn end_input(&mut self) {
-        self.stdin = None;
+    /// Types Ctrl-D.
+    pub fn end_input(&mut self) -> Result<(), String> {
+        self.keyboard.write_all(b"\x04").map_err(|e| format!("cannot type: {e}"))
     }
 
     pub fn signal(&self, signal: Signal) -> Result<(), String> {
@@ -180,6 +187,18 @@ impl Program {
             state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+}
+
+/// A terminal that hands over lines and understands Ctrl-D, and whose screen stays dark.
+fn keyboard() -> nix::Result<(File, OwnedFd)> {
+    let pair = openpty(None, None)?;
+    let mut settings = tcgetattr(&pair.slave)?;
+    settings.local_flags.remove(LocalFlags::ECHO);
+    tcsetattr(&pair.slave, SetArg::TCSANOW, &settings)?;
+    // Programs started for other sessions meanwhile must not hold it open.
+    fcntl(&pair.master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    fcntl(&pair.slave, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok((pair.master.into(), pair.slave))
 }
 
 impl Shared {
