@@ -50,7 +50,6 @@ fn ask(args: &Args) -> Result<()> {
     end.map_err(|e| NetError::invalid("read", format!("tcp://{}", args.address), describe(&e, reply.len(), args)))
 }
 
-// [read]
 /// Reads until the server closes, or there is one octet too many.
 fn read_to_the_end(stream: impl Read, reply: &mut Vec<u8>) -> io::Result<()> {
     stream.take(LIMIT as u64 + 1).read_to_end(reply)?;
@@ -63,7 +62,6 @@ fn read_to_the_end(stream: impl Read, reply: &mut Vec<u8>) -> io::Result<()> {
         _ => Ok(()),
     }
 }
-// [/read]
 
 fn describe(e: &io::Error, got: usize, args: &Args) -> String {
     match (e.kind(), got) {

@@ -72,7 +72,6 @@ fn serve(args: &Args) -> Result<()> {
     })
 }
 
-// [tell]
 fn tell_time(stream: TcpStream, zone: &TimeZone) -> io::Result<()> {
     let line = Timestamp::now().to_zoned(zone.clone()).strftime(FORM).to_string();
     stream.set_write_timeout(Some(WRITE_LIMIT))?;
@@ -90,4 +89,3 @@ fn drain(stream: TcpStream) {
     stream.set_timeout(DRAIN_TIME);
     let _ = io::copy(&mut stream.take(DRAIN_OCTETS), &mut io::sink());
 }
-// [/tell]

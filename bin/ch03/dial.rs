@@ -49,7 +49,6 @@ fn call(args: &Args) -> Result<()> {
     // Dropping the stream closes it: the peer reads the end of the stream.
 }
 
-// [dial]
 fn dial(ctx: &Context, args: &Args) -> Result<TcpStream> {
     let dialer = Dialer { network: args.network, ..Dialer::default() };
     let candidates = dialer.candidates(ctx, &args.address)?;
@@ -64,12 +63,10 @@ fn dial(ctx: &Context, args: &Args) -> Result<TcpStream> {
     }
     Err(failure)
 }
-// [/dial]
 
 /// An error with what it means below it.
 struct Explained(NetError);
 
-// [classify]
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(e) = self;
@@ -79,7 +76,6 @@ impl fmt::Display for Explained {
         write!(f, "{e}\n       {explanation}(timeout: {timeout}, temporary: {temporary})")
     }
 }
-// [/classify]
 
 fn yes_no(is: bool) -> &'static str {
     if is { "yes" } else { "no" }

@@ -61,7 +61,6 @@ fn call(args: &Args) -> std::result::Result<(), Failed> {
     ended
 }
 
-// [dial]
 fn dial(signals: &Context, args: &Args, address: &str) -> std::result::Result<(), Failed> {
     let ctx = Context::new();
     let dialer = Dialer { network: args.network, ..Dialer::default() };
@@ -80,9 +79,7 @@ fn dial(signals: &Context, args: &Args, address: &str) -> std::result::Result<()
     let stream = result.map_err(|error| Failed { felt: felt.filter(|_| is_canceled(error.cause())), error })?;
     Ok(exit::say(format_args!("connected {}", ends(&stream)?))?)
 }
-// [/dial]
 
-// [cancel]
 /// When it cancelled; nothing when the dial was over before.
 fn wait_and_cancel(signals: &Context, time: Option<Duration>, ctx: &Context) -> Option<Instant> {
     select! {
@@ -94,7 +91,6 @@ fn wait_and_cancel(signals: &Context, time: Option<Duration>, ctx: &Context) -> 
     ctx.cancel();
     Some(at)
 }
-// [/cancel]
 
 fn ends(stream: &TcpStream) -> Result<String> {
     let (ours, theirs) = (stream.local_addr(), stream.peer_addr());

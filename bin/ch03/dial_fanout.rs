@@ -80,7 +80,6 @@ fn accept_one(ctx: &Context, listener: &TcpListener) -> io::Result<()> {
     }
 }
 
-// [fan-out]
 fn fan_out(ctx: &Context, args: &Args, address: &str) -> Result<()> {
     let (offer, offers) = bounded(0);
     let ends = thread::scope(|s| {
@@ -100,7 +99,6 @@ fn fan_out(ctx: &Context, args: &Args, address: &str) -> Result<()> {
     })?;
     verdict(ctx, address, ends)
 }
-// [/fan-out]
 
 fn verdict(ctx: &Context, address: &str, ends: Vec<End>) -> Result<()> {
     let won = ends.iter().any(|end| matches!(end, End::Won));
@@ -108,7 +106,6 @@ fn verdict(ctx: &Context, address: &str, ends: Vec<End>) -> Result<()> {
     if won { Ok(()) } else { Err(failure.unwrap_or_else(|| nobody(ctx, address))) }
 }
 
-// [compete]
 fn compete(ctx: &Context, address: &str, id: u16, offer: &Sender<u16>) -> End {
     match dial(ctx, address) {
         Ok(stream) => drop(stream),
@@ -121,7 +118,6 @@ fn compete(ctx: &Context, address: &str, id: u16, offer: &Sender<u16>) -> End {
         recv(ctx.expiry()) -> _ => End::TooLate,
     }
 }
-// [/compete]
 
 fn take_one(ctx: &Context, after: Duration, offers: &Receiver<u16>) -> Option<u16> {
     ctx.sleep(after).ok()?;

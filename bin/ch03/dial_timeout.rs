@@ -66,7 +66,6 @@ impl FromStr for Hook {
     }
 }
 
-// [hook]
 impl Hook {
     /// Runs with a socket that is not connected yet.
     fn run(self, _: &Socket, address: SocketAddr) -> io::Result<()> {
@@ -84,7 +83,6 @@ impl Hook {
         }
     }
 }
-// [/hook]
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -114,7 +112,6 @@ fn ends(stream: &TcpStream) -> io::Result<(SocketAddr, SocketAddr)> {
     Ok((stream.local_addr()?, stream.peer_addr()?))
 }
 
-// [budget]
 fn dial(ctx: &Context, dialer: &Dialer, candidates: &[SocketAddr]) -> Result<TcpStream> {
     let mut failure = NetError::invalid("connect", "", "no address");
     for (tried, &candidate) in candidates.iter().enumerate() {
@@ -131,7 +128,6 @@ fn dial(ctx: &Context, dialer: &Dialer, candidates: &[SocketAddr]) -> Result<Tcp
     }
     Err(failure)
 }
-// [/budget]
 
 /// To a hundredth of a second: what comes after that is the machine's mood.
 fn rounded(time: Duration) -> String {

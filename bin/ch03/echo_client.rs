@@ -49,7 +49,6 @@ fn main() -> ExitCode {
 fn converse(args: &Args) -> Result<()> {
     let mut server = Server::connect(args)?;
     let mut input = io::stdin().lock();
-    // [converse]
     loop {
         prompt()?;
         // A person may take all the time in the world: no deadline here.
@@ -67,7 +66,6 @@ fn converse(args: &Args) -> Result<()> {
         show(&server.answer(&line)?)?;
     }
     server.finish()
-    // [/converse]
 }
 
 /// A person needs a prompt; a pipe needs clean output.
@@ -117,7 +115,6 @@ impl Server {
         self.stream.get_mut().write_all(line).map_err(|e| self.failed("write", &e, &lost))
     }
 
-    // [answer]
     /// Reads the line that answers `line`. TCP ends a stream without saying whether it was complete: only who knows what
     /// was due can tell that something is missing.
     fn answer(&mut self, line: &[u8]) -> Result<Vec<u8>> {
@@ -134,7 +131,6 @@ impl Server {
             Err(e) => Err(self.failed("read", &e, &lost)),
         }
     }
-    // [/answer]
 
     /// Closes our direction and shows what the server still has to say.
     fn finish(mut self) -> Result<()> {

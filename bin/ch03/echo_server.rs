@@ -102,7 +102,6 @@ fn accept_until_stopped(stop: &Context, listener: &TcpListener, slots: &Slots, a
 }
 // [/accept]
 
-// [start]
 fn start(stream: TcpStream, peer: SocketAddr, slot: Slot, args: &Args) -> io::Result<()> {
     let (idle, verbose) = (args.idle, args.verbose);
     thread::Builder::new().name(peer.to_string()).stack_size(STACK).spawn(move || {
@@ -116,9 +115,7 @@ fn start(stream: TcpStream, peer: SocketAddr, slot: Slot, args: &Args) -> io::Re
     })?;
     Ok(())
 }
-// [/start]
 
-// [back-off]
 /// Out of descriptors or threads. The connection that found no room stays in the queue, so poll(2) says "ready" at once:
 /// without a pause this loop would spin and take the processor from those who could finish and make room.
 fn back_off(stop: &Context, e: &io::Error, pause: &mut Duration) {
@@ -126,7 +123,6 @@ fn back_off(stop: &Context, e: &io::Error, pause: &mut Duration) {
     let _ = stop.sleep(*pause);
     *pause = (*pause * 2).min(LONGEST_PAUSE);
 }
-// [/back-off]
 
 // [echo]
 fn echo(mut stream: &TcpStream, idle: Duration) -> io::Result<usize> {

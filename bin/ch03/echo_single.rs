@@ -70,7 +70,6 @@ fn end_after_grace(stop: &Context, grace: Duration) -> Result<()> {
     thread::Builder::new().name("grace".into()).spawn(wait).map(drop).attempt("start", "a thread")
 }
 
-// [one-at-a-time]
 fn serve(stop: &Context, listener: &TcpListener, idle: Duration) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     while stop.wait_readable(listener)? == Ready::Socket {
@@ -91,7 +90,6 @@ fn serve(stop: &Context, listener: &TcpListener, idle: Duration) -> io::Result<(
     }
     Ok(())
 }
-// [/one-at-a-time]
 
 /// How a conversation ended.
 enum Goodbye {
@@ -105,7 +103,6 @@ fn converse(stream: TcpStream, idle: Duration) -> io::Result<Goodbye> {
     stream.set_nodelay(true)?;
     let mut client = BufReader::new(DeadlineStream::new(stream));
     let mut line = Vec::new();
-    // [line]
     loop {
         line.clear();
         // A point in time, not a limit for each read: octets in drips would renew that for ever.
@@ -125,7 +122,6 @@ fn converse(stream: TcpStream, idle: Duration) -> io::Result<Goodbye> {
         }
         client.get_mut().write_all(&line)?;
     }
-    // [/line]
 }
 
 fn refuse(client: DeadlineStream<TcpStream>) -> io::Result<Goodbye> {

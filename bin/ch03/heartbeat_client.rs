@@ -62,7 +62,6 @@ fn listen(args: &Args) -> Result<()> {
     converse(args, DeadlineStream::new(stream), &peer)
 }
 
-// [converse]
 fn converse(args: &Args, mut server: DeadlineStream<TcpStream>, peer: &str) -> Result<()> {
     let began = Instant::now();
     for heard in 0..args.pings {
@@ -78,9 +77,7 @@ fn converse(args: &Args, mut server: DeadlineStream<TcpStream>, peer: &str) -> R
     }
     hear_out(args, server, peer, began)
 }
-// [/converse]
 
-// [hear-out]
 /// Up to `--more` pings, and then nothing but the end.
 fn hear_out(args: &Args, mut server: DeadlineStream<TcpStream>, peer: &str, began: Instant) -> Result<()> {
     let mut heard = 0;
@@ -96,9 +93,7 @@ fn hear_out(args: &Args, mut server: DeadlineStream<TcpStream>, peer: &str, bega
     }
     print(began, "the server closed")
 }
-// [/hear-out]
 
-// [hear]
 /// One ping, or `false` at the end of the stream. A stream has no message boundaries: one read may bring two pings, or half
 /// of one.
 fn hear(server: &mut DeadlineStream<TcpStream>) -> io::Result<bool> {
@@ -117,7 +112,6 @@ fn hear(server: &mut DeadlineStream<TcpStream>) -> io::Result<bool> {
     }
     Ok(true)
 }
-// [/hear]
 
 fn too_early(heard: u32, peer: &str) -> NetError {
     let why = format!("the server closed after {}", human::count(heard as usize, "ping"));

@@ -70,7 +70,6 @@ fn serve(args: &Args) -> Result<()> {
     })
 }
 
-// [attend]
 /// Two threads share the connection: this one reads, the other pings.
 fn attend(stream: TcpStream, began: Instant, interval: Duration, deadline: Duration) -> io::Result<()> {
     let ctx = Context::new();
@@ -90,9 +89,7 @@ fn attend(stream: TcpStream, began: Instant, interval: Duration, deadline: Durat
         ended
     })
 }
-// [/attend]
 
-// [hear]
 fn hear(
     mut s: DeadlineStream<TcpStream>,
     began: Instant,
@@ -111,7 +108,6 @@ fn hear(
         s.set_timeout(deadline);
     }
 }
-// [/hear]
 
 fn since(began: Instant) -> String {
     human::duration(human::round_to(began.elapsed(), Duration::from_millis(100)))

@@ -37,7 +37,6 @@ fn main() -> ExitCode {
     exit::run(|| hold(&args))
 }
 
-// [bind]
 fn hold(args: &Args) -> Result<()> {
     let stop = stop::on_signals()?;
     let listener = listen::tcp_announced(args.network, &args.address)?;
@@ -55,7 +54,6 @@ fn hold(args: &Args) -> Result<()> {
     drop(listener);
     say("closed")
 }
-// [/bind]
 
 /// Prints a line. `println!` would panic when the reader of a pipe has gone.
 fn say(line: impl Display) -> Result<()> {

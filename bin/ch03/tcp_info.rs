@@ -70,7 +70,6 @@ fn measure(args: &Args) -> Result<()> {
     if args.flood { flood(&mut stream, &peer) } else { rounds(args, &mut stream, &peer) }
 }
 
-// [rounds]
 fn rounds(args: &Args, stream: &mut DeadlineStream<TcpStream>, peer: &str) -> Result<()> {
     let message = vec![b'~'; args.size as usize];
     let mut echo = message.clone();
@@ -83,7 +82,6 @@ fn rounds(args: &Args, stream: &mut DeadlineStream<TcpStream>, peer: &str) -> Re
     }
     Ok(())
 }
-// [/rounds]
 
 fn read_echo(stream: &mut DeadlineStream<TcpStream>, message: &[u8], echo: &mut [u8]) -> io::Result<()> {
     use io::ErrorKind::{InvalidData, UnexpectedEof};
@@ -96,7 +94,6 @@ fn read_echo(stream: &mut DeadlineStream<TcpStream>, message: &[u8], echo: &mut 
     }
 }
 
-// [flood]
 fn flood(stream: &mut DeadlineStream<TcpStream>, peer: &str) -> Result<()> {
     let (chunk, end) = (vec![b'~'; CHUNK], Instant::now() + PATIENCE);
     let (mut written, mut next, mut why) = (0, CHUNK, "the peer keeps reading");
@@ -117,7 +114,6 @@ fn flood(stream: &mut DeadlineStream<TcpStream>, peer: &str) -> Result<()> {
     }
     conclude(written, why, stream)
 }
-// [/flood]
 
 fn conclude(written: usize, why: &str, stream: &DeadlineStream<TcpStream>) -> Result<()> {
     show(&human::thousands(written), stream)?;

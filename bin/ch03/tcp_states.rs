@@ -83,7 +83,6 @@ fn states(args: &Args) -> Result<BTreeMap<Ends, State>> {
     Ok(sockets(args)?.into_iter().map(|e| ((e.local, e.remote), e.state)).collect())
 }
 
-// [watch]
 fn watch(args: &Args) -> Result<()> {
     let stop = stop::on_signals()?;
     let mut before = states(args)?;
@@ -102,9 +101,7 @@ fn watch(args: &Args) -> Result<()> {
     }
     Ok(())
 }
-// [/watch]
 
-// [changes]
 /// `127.0.0.1:7007 127.0.0.1:50001 ESTABLISHED -> CLOSE_WAIT`
 fn changes(before: &BTreeMap<Ends, State>, now: &BTreeMap<Ends, State>) -> Vec<String> {
     let all: BTreeSet<&Ends> = before.keys().chain(now.keys()).collect();
@@ -115,4 +112,3 @@ fn changes(before: &BTreeMap<Ends, State>, now: &BTreeMap<Ends, State>) -> Vec<S
         .map(|((local, remote), old, new)| format!("{local} {remote} {old} -> {new}"))
         .collect()
 }
-// [/changes]
