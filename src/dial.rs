@@ -159,7 +159,10 @@ mod tests {
 
     #[test]
     fn refused_names_the_peer() {
-        let address = TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("address");
+        // Bound and not listened on: nobody else can take the port meanwhile.
+        let bound = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+        bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("bind");
+        let address = bound.local_addr().expect("address").as_socket().expect("inet");
         let e = dial(&Context::new(), &address.to_string()).expect_err("nobody listens");
         assert_eq!(e.to_string(), format!("connect tcp://{address}: connection refused"));
         assert!(!e.is_timeout());

@@ -33,6 +33,7 @@ pub struct Scene {
     folder: Option<tempfile::TempDir>,
     descriptors: Option<u32>,
     leftovers: Leftovers,
+    bound: Vec<Socket>,
 }
 
 impl Scene {
@@ -50,6 +51,7 @@ impl Scene {
             folder: None,
             descriptors: None,
             leftovers: Leftovers::default(),
+            bound: Vec::new(),
         }
     }
 
@@ -143,9 +145,23 @@ impl Scene {
         Ok(address)
     }
 
-    /// Closes the listening socket: from now on, connects are refused.
+    /// Closes the listening socket: from now on, connects are refused, as long as nobody else takes the port.
     pub fn stop_listening(&mut self) {
         self.listener = None;
+    }
+
+    /// An address that refuses connects for as long as the scene lasts: bound, so that nobody else gets the port, and
+    /// not listened on.
+    pub fn refusing_address(&mut self) -> Outcome<SocketAddr> {
+        let bound = || {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+            let address = socket.local_addr()?.as_socket();
+            Ok((socket, address))
+        };
+        let (socket, address) = bound().map_err(|e: std::io::Error| refused("a port", &e))?;
+        self.bound.push(socket);
+        address.ok_or_else(|| Failure::new("an IPv4 address", "another"))
     }
 
     /// Waits for the subject to connect.

@@ -41,8 +41,7 @@ pub fn ends_on_sigint(s: &mut Scene) -> Outcome {
 
 /// A client where nobody listens says who refused, in one line.
 pub fn names_a_refused_connection(s: &mut Scene) -> Outcome {
-    let address = s.listen()?.to_string();
-    s.stop_listening();
+    let address = s.refusing_address()?.to_string();
     s.run_with(&[&address])?;
     s.end_input()?;
     expect_one_error(s, &format!("connect tcp://{address}: connection refused"))
