@@ -12,6 +12,8 @@ mod load;
 mod memory;
 #[path = "echo/peers.rs"]
 mod peers;
+#[path = "echo/pin.rs"]
+mod pin;
 #[path = "echo/report.rs"]
 mod report;
 
@@ -49,6 +51,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let round = Duration::try_from_secs_f64(seconds / f64::from(ROUNDS)).map_err(|e| format!("BENCH_SECONDS: {e}"))?;
     let start = Instant::now();
     let descriptors = sys::limits::raise_descriptors()?;
+    report::busy_machine();
 
     let mut goals = Vec::new();
     let peers = peers::start_all();
@@ -74,6 +77,9 @@ fn run() -> Result<(), Box<dyn Error>> {
 /// All servers in turn, again and again. A server that fails is an error: a fast wrong answer is worth nothing.
 fn measure(workload: &Workload, peers: &[Peer], round: Duration) -> Result<Vec<Row>, Box<dyn Error>> {
     let able: Vec<&Peer> = peers.iter().filter(|p| workload.connections() <= p.most_connections).collect();
+    // One connection is one conversation: it never uses two cores at once, and where the system happens to put the two
+    // ends changes the figures tenfold. So both go on one core.
+    let _pinned = (workload.connections() == 1).then(|| pin::to_one_core(&able));
     let mut rows: Vec<Row> = able.iter().map(|p| Row { name: p.name, rates: Vec::new() }).collect();
     for _ in 0..ROUNDS {
         for (peer, row) in able.iter().zip(&mut rows) {

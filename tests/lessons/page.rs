@@ -153,6 +153,10 @@ pub fn check(page: &Page, ordinal: usize) -> Result<Completion, Failed> {
     Ok(Completion::Completed)
 }
 
+/// So much of a difference is shown.
+const DIFF_LINES: usize = 40;
+const DIFF_WIDTH: usize = 160;
+
 /// Trials run side by side; pages are rewritten one at a time.
 static WRITING: Mutex<()> = Mutex::new(());
 
@@ -188,12 +192,18 @@ pub fn settle_file(site: &Site, path: &Path, fresh: &str) -> Result<(), String> 
 
 /// What a reader needs to know: where, what changed, what to do.
 fn drift(place: &str, old: &str, fresh: &str) -> String {
-    let diff = TextDiff::from_lines(old, fresh);
-    let text = diff.unified_diff().context_radius(2).header("in the page", "from the programs").to_string();
-    let lines: Vec<&str> = text.lines().collect();
-    let more = match lines.len().saturating_sub(40) {
-        0 => String::new(),
-        more => format!("… {more} more lines\n"),
-    };
-    format!("{place}: differs from the programs\n{}\n{more}run `make sync`", lines[..lines.len().min(40)].join("\n"))
+    format!(
+        "{place}: differs from the programs\n{}run `make sync`",
+        diff(old, fresh, ("in the page", "from the programs"))
+    )
+}
+
+/// A short unified diff.
+pub fn diff(old: &str, new: &str, names: (&str, &str)) -> String {
+    let text = TextDiff::from_lines(old, new).unified_diff().context_radius(2).header(names.0, names.1).to_string();
+    let mut lines: Vec<String> = text.lines().take(DIFF_LINES).map(|l| l.chars().take(DIFF_WIDTH).collect()).collect();
+    if let more @ 1.. = text.lines().count().saturating_sub(DIFF_LINES) {
+        lines.push(format!("… {more} more lines"));
+    }
+    lines.join("\n") + "\n"
 }

@@ -99,6 +99,35 @@ still
 
 const SOURCE: &str = "const TURN: Duration = Duration::from_hours(6);\n// [next]\nfn next() {}\n// [/next]\n";
 
+const TAPPED: &str = r#"# Echo
+
+<!-- picture: echo "A pilot and an echo" -->
+<!-- end -->
+
+<!-- bytes: echo
+client 0..4 the call
+-->
+<!-- end -->
+
+<!-- session: echo
+hidden
+server$ cargo run -q --bin echo_server
+server> listening on tcp://127.0.0.1:7007
+pilot$ cargo run -q --bin echo_client -- 127.0.0.1:7007
+pilot? >>
+pilot< ahoy
+pilot> *ahoy
+pilot? >>
+pilot eof
+pilot exit 0
+server signal INT
+server exit 0
+-->
+<!-- end -->
+"#;
+
+const FICKLE: &str = "<!-- session: pid\nsh$ echo pid $$\nsh exit 0\n-->\n<!-- end -->\n";
+
 struct Book {
     folder: tempfile::TempDir,
 }
@@ -148,6 +177,31 @@ pub const SELF_CHECKS: &[SelfCheck] = &[
         assert_eq!(failures, [""; 0]);
         assert_eq!(synced, SYNCED);
         assert_eq!(book.check(false), (Vec::new(), SYNCED.to_string()));
+    }),
+    ("tapped_sessions_are_drawn", || {
+        let book = Book::new(TAPPED);
+        let (failures, synced) = book.check(true);
+        assert_eq!(failures, [""; 0]);
+        assert!(
+            synced.contains("![A pilot and an echo](wire/echo.svg)") && synced.contains("1  octets 0 to 3  the call")
+        );
+        assert_eq!(book.check(false).0, [""; 0]);
+        let wire = |file: &str| book.path().with_file_name("wire").join(file);
+        let told = fs::read_to_string(wire("echo.txt")).unwrap();
+        assert!(
+            told.starts_with("pilot connects to server\npilot -> server, 5 octets\n0000  61 68 6f 79 0a"),
+            "{told}"
+        );
+        fs::write(wire("echo.svg"), "<svg/>").unwrap();
+        let (failures, _) = book.check(false);
+        assert!(matches!(&failures[..], [e] if e.contains("wire/echo.svg: differs")), "{failures:?}");
+    }),
+    ("sync_refuses_what_changes_from_run_to_run", || {
+        let (failures, _) = Book::new(FICKLE).check(true);
+        assert!(
+            matches!(&failures[..], [e] if e.contains("not the same each time") && e.contains("+")),
+            "{failures:?}"
+        );
     }),
     ("drift_is_shown", || {
         let e = only_failure(&SYNCED.replace("still\n^C", "quiet\n^C"));

@@ -62,7 +62,7 @@ pub fn tapped(run: &Run) -> Result<&Journal, String> {
 }
 
 /// The whole journal as text.
-fn story(journal: &Journal) -> String {
+pub fn story(journal: &Journal) -> String {
     let conversations = journal.conversations();
     let mut out = String::new();
     for event in journal.events() {

@@ -20,7 +20,8 @@
 //! run to run are in [`normalise`].
 //!
 //! Order is the author's: what happens in two terminals at once may be shown in either order from run to run. A script
-//! that waits for the effect of each step (`server> *closed*` before `server signal INT`) has only one.
+//! that waits for the effect of each step (`server> *closed*` before `server signal INT`) has only one. So that a race is
+//! found when a page is written, and not by a reader, `SYNC=1` runs each session five times.
 //!
 //! A session with a picture or a dump runs over a relay, and each connection is two: client to relay, relay to server.
 //! Programs that list sockets (`ss`) would show both, so they go into a session of their own.
@@ -34,10 +35,14 @@ pub mod script;
 mod terminal;
 
 use crate::marks::{Kind, Mark};
-use crate::page::{Page, first_word};
+use crate::page::{self, Page, first_word};
+use crate::wire;
 use netkata::tap::Journal;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// How often a session is run before it is written into a page.
+const SYNC_RUNS: usize = 5;
 
 /// What a session left behind, as it is shown: nothing in it changes from run to run.
 #[derive(Debug)]
@@ -50,6 +55,14 @@ pub struct Run {
     pub hidden: bool,
 }
 
+impl Run {
+    /// Everything in one text.
+    fn story(&self) -> String {
+        let screens: Vec<String> = self.terminals.iter().map(|(name, screen)| format!("{name}:\n{screen}\n")).collect();
+        screens.concat() + &self.journal.as_ref().map(wire::story).unwrap_or_default()
+    }
+}
+
 /// How a recording ended.
 #[derive(Clone, Debug)]
 pub enum Recording {
@@ -60,7 +73,10 @@ pub enum Recording {
 
 /// The sessions of a page that were run, each once.
 #[derive(Debug, Default)]
-pub struct Recordings(Mutex<HashMap<String, Arc<OnceLock<Result<Recording, String>>>>>);
+pub struct Recordings(Mutex<HashMap<String, Arc<Cell>>>);
+
+/// Filled by the first mark that asks; the others wait for it.
+type Cell = OnceLock<Result<Recording, String>>;
 
 /// The recording that a mark (a session, or a picture or dump of one) is about.
 pub fn recording(page: &Page, mark: &Mark) -> Result<Recording, String> {
@@ -78,6 +94,15 @@ fn record(page: &Page, name: &str) -> Result<Recording, String> {
     if !missing.is_empty() {
         return Ok(Recording::Skipped(format!("not installed: {}", missing.join(", "))));
     }
-    let run = run::run(&page.site, &script, page.draws(name)).map_err(|e| format!("session {name}: {e}"))?;
+    let once = || run::run(&page.site, &script, page.draws(name)).map_err(|e| format!("session {name}: {e}"));
+    let run = once()?;
+    // What is written into a page must come out of every run.
+    for _ in 1..if page.site.sync { SYNC_RUNS } else { 1 } {
+        let (first, again) = (run.story(), once()?.story());
+        if first != again {
+            let diff = page::diff(&first, &again, ("one run", "another"));
+            return Err(format!("session {name} is not the same each time: wait for more, or mask it\n{diff}"));
+        }
+    }
     Ok(Recording::Done(Arc::new(run)))
 }

@@ -1,7 +1,8 @@
 //! Documented ports and real ones. A page says 7007; the run takes whatever port is free.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -106,13 +107,13 @@ pub fn wait_for_listener(port: u16, deadline: Instant) -> Result<(), String> {
     Ok(())
 }
 
-/// proc_pid_net(5): the second field is the local address, the fourth the state, 0A is LISTEN.
+/// proc_pid_net(5): the second field is the local address, the fourth the state, 0A is LISTEN. Listeners come first, so
+/// that the rest of the table, which may be long, need not be read.
 fn is_listening(port: u16) -> bool {
     let wanted = format!(":{port:04X}");
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|table| fs::read_to_string(table).ok()).any(|table| {
-        table.lines().any(|line| {
-            let fields: Vec<&str> = line.split_whitespace().take(4).collect();
-            matches!(fields[..], [_, local, _, "0A"] if local.ends_with(&wanted))
-        })
+    ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|table| File::open(table).ok()).any(|table| {
+        let lines = BufReader::new(table).lines().skip(1).map_while(Result::ok);
+        let fields = lines.map(|line| line.split_whitespace().take(4).map(str::to_string).collect::<Vec<_>>());
+        fields.take_while(|f| f.last().is_some_and(|state| state == "0A")).any(|f| f[1].ends_with(&wanted))
     })
 }

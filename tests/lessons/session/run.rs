@@ -69,7 +69,8 @@ impl<'a> Stage<'a> {
         if let Action::Command(command) = &step.action {
             let program = self.start(at, name, command)?;
             self.running.insert(name, program);
-            return Ok(self.show(name, Shown::Command(command.clone())));
+            self.show(name, Shown::Command(command.clone()));
+            return Ok(());
         }
         let program = self.running.get_mut(name).ok_or("nothing runs here")?;
         let shown = match &step.action {
