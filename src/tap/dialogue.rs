@@ -20,7 +20,7 @@ use std::time::Duration;
 pub struct Options {
     /// The time of each event since the journal was opened. Without it, the same dialogue gives the same lines.
     pub times: bool,
-    /// Octets shown of each event: in hexadecimal, and as text when they are printable.
+    /// Octets shown of each event in hexadecimal; three times as many as text, when they are printable.
     pub octets: usize,
     /// Most lines. Of a longer dialogue the middle is left out, and a line says so. Zero is taken as one.
     pub max_lines: usize,
@@ -143,7 +143,8 @@ fn data(octets: &[u8], limit: usize) -> String {
         return String::new();
     }
     let hex = hexdump::hex(octets, limit);
-    if hexdump::is_text(octets) { format!("{hex}  \"{}\"", hexdump::text(octets, limit)) } else { hex }
+    // A person reads text faster than octets: more of it fits on the line.
+    if hexdump::is_text(octets) { format!("{hex}  \"{}\"", hexdump::text(octets, limit * 3)) } else { hex }
 }
 
 /// The first and the last lines, and one between them that counts the others.
@@ -218,7 +219,7 @@ mod tests {
                 "B → connect",
                 "A →     0 octets",
                 "  (SIGTERM)",
-                "C → 1,000 octets  7e 7e … (998 more)  \"~~…\"",
+                "C → 1,000 octets  7e 7e … (998 more)  \"~~~~~~…\"",
                 "B ← end of file",
             ]
         );

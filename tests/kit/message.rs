@@ -24,6 +24,8 @@ use std::path::PathBuf;
 
 /// No message is longer.
 pub const LINES: usize = 16;
+/// Octets of one event in the dialogue.
+const HEX: usize = 10;
 /// Octets shown around the first wrong one.
 const WINDOW: usize = 12;
 
@@ -76,7 +78,7 @@ pub fn render(story: &Story<'_>) -> String {
 }
 
 fn dialogue_lines(story: &Story<'_>, room: usize) -> Vec<String> {
-    let options = dialogue::Options { times: !story.stage.style.stable, octets: WINDOW, max_lines: room };
+    let options = dialogue::Options { times: !story.stage.style.stable, octets: HEX, max_lines: room };
     dialogue::lines(story.journal, &options).into_iter().map(|line| format!("  {line}")).collect()
 }
 

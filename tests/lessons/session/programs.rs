@@ -5,21 +5,46 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Words at the start of a command that the shell itself, or cargo, answers.
-const BUILT_IN: [&str; 16] = [
-    "cargo", "cd", "echo", "exec", "exit", "export", "false", "kill", "printf", "read", "set", "test", "true",
+const BUILT_IN: [&str; 17] = [
+    ":", "cargo", "cd", "echo", "exec", "exit", "export", "false", "kill", "printf", "read", "set", "test", "true",
     "ulimit", "umask", "wait",
 ];
+
+/// Words of the shell's grammar that may stand before a command.
+const KEYWORDS: [&str; 9] = ["until", "while", "for", "if", "then", "else", "do", "done", "fi"];
 
 /// The programs that a script needs and that are not here.
 pub fn missing(script: &Script) -> Vec<String> {
     let mut needed: BTreeSet<&str> = script.needs.iter().map(String::as_str).collect();
     for step in &script.steps {
         if let Action::Command(command) = &step.action {
-            let parts = command.split(['|', ';', '&', '(', '\n']);
-            needed.extend(parts.filter_map(|p| p.split_whitespace().find(|w| !w.contains('='))));
+            needed.extend(simple_commands(command).into_iter().filter_map(first_word));
         }
     }
     needed.into_iter().filter(|name| !BUILT_IN.contains(name) && find(name).is_none()).map(str::to_string).collect()
+}
+
+/// What stands between pipes, semicolons and the like, outside quotes.
+fn simple_commands(command: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut quote) = (Vec::new(), 0, None);
+    for (at, c) in command.char_indices() {
+        match (quote, c) {
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            (None, '|' | ';' | '&' | '(' | '\n') => {
+                parts.push(&command[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&command[start..]);
+    parts
+}
+
+/// The program of a simple command, after settings of variables and the shell's own words.
+fn first_word(command: &str) -> Option<&str> {
+    command.split_whitespace().find(|w| !w.contains('=') && !KEYWORDS.contains(w))
 }
 
 fn find(name: &str) -> Option<PathBuf> {
