@@ -40,7 +40,7 @@ impl Site {
 pub struct Page {
     pub site: Arc<Site>,
     pub path: PathBuf,
-    /// `ch03`, or `front`.
+    /// `ch03`; `front` for the book's first page, `readme` for the checkout's.
     pub chapter: String,
     pub text: String,
     pub marks: Vec<Mark>,
@@ -53,7 +53,11 @@ impl Page {
         let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         let marks = marks::parse(&text).map_err(|e| format!("{}: {e}", path.display()))?;
         let folder = path.parent().and_then(Path::file_name).and_then(|n| n.to_str()).unwrap_or_default();
-        let chapter = if is_lesson(folder) { format!("ch{}", &folder[..2]) } else { "front".to_string() };
+        let chapter = match folder {
+            folder if is_lesson(folder) => format!("ch{}", &folder[..2]),
+            "lessons" => "front".to_string(),
+            _ => "readme".to_string(),
+        };
         Ok(Self { site: site.clone(), path, chapter, text, marks, recordings: Recordings::default() })
     }
 
@@ -78,10 +82,10 @@ pub fn is_lesson(folder: &str) -> bool {
     name.len() > 3 && name[0].is_ascii_digit() && name[1].is_ascii_digit() && name[2] == b'-'
 }
 
-/// The front page and every lesson; for one that cannot be read, why.
+/// The README, the book's front page and every lesson; for one that cannot be read, why.
 pub fn load_all(site: &Arc<Site>) -> Vec<Result<Arc<Page>, String>> {
     let lessons = site.root.join("lessons");
-    let mut paths = vec![lessons.join("README.md")];
+    let mut paths = vec![site.root.join("README.md"), lessons.join("README.md")];
     for entry in fs::read_dir(&lessons).into_iter().flatten().flatten() {
         if entry.file_name().to_str().is_some_and(is_lesson) {
             paths.push(entry.path().join("README.md"));
@@ -109,11 +113,13 @@ pub fn trials(page: &Arc<Page>) -> Vec<Trial> {
     form("links", links::check);
     form("fences", skeleton::fences);
     form("leftovers", wire::leftovers);
-    if page.chapter != "front" {
-        form("parts", skeleton::parts);
-        form("exercises", skeleton::exercises);
-    } else {
-        form("summary", links::summary);
+    match page.chapter.as_str() {
+        "readme" => {}
+        "front" => form("summary", links::summary),
+        _ => {
+            form("parts", skeleton::parts);
+            form("exercises", skeleton::exercises);
+        }
     }
     trials
 }
