@@ -69,6 +69,7 @@ fn main() -> ExitCode {
         ("links", links::SELF_CHECKS),
         ("wire", wire::SELF_CHECKS),
         ("bytes", bytes::SELF_CHECKS),
+        ("programs", session::programs::SELF_CHECKS),
         ("script", session::script::SELF_CHECKS),
         ("normalise", session::normalise::SELF_CHECKS),
         ("run", session::run::SELF_CHECKS),

@@ -21,7 +21,7 @@ pilot< ahoy
 pilot> ahoy
 pilot eof
 pilot exit 0
-pilot$ printf 'high water at 07:41 '; printf 'ship> '; read ship; echo "$ship to 127.0.0.1:43210"
+pilot$ printf 'high water at 07:41 '; printf 'ship> '; read ship; echo "$ship to 127.0.0.1:$((43000 + 210))"
 pilot? high water at 07:41 ship>
 pilot< Anna
 pilot> Anna to *
@@ -60,7 +60,7 @@ pilot< ahoy
 pilot> ahoy
 pilot eof
 pilot exit 0
-pilot$ printf 'high water at 07:41 '; printf 'ship> '; read ship; echo "$ship to 127.0.0.1:43210"
+pilot$ printf 'high water at 07:41 '; printf 'ship> '; read ship; echo "$ship to 127.0.0.1:$((43000 + 210))"
 pilot? high water at 07:41 ship>
 pilot< Anna
 pilot> Anna to *
@@ -72,7 +72,7 @@ $ cat
 ahoy
 ahoy
 ^D
-$ printf 'high water at 07:41 '; printf 'ship> '; read ship; echo "$ship to 127.0.0.1:43210"
+$ printf 'high water at 07:41 '; printf 'ship> '; read ship; echo "$ship to 127.0.0.1:$((43000 + 210))"
 high water at 12:30 ship> Anna
 Anna to 127.0.0.1:50001
 ```

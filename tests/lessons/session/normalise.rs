@@ -153,13 +153,12 @@ impl Normaliser {
     }
 }
 
-fn after_an_address(before: &str) -> bool {
-    if let Some(host) = before.strip_suffix(':') {
-        return host.ends_with(|c: char| c.is_alphanumeric() || c == ']' || c == '*');
-    }
-    let Some(words) = before.strip_suffix(' ') else { return false };
-    let word = words.rsplit([' ', '(']).next().unwrap_or_default();
-    word == "localhost" || word.parse::<IpAddr>().is_ok()
+/// Whether a number after this is a port: `127.0.0.1:`, `[::1]:`, `*:`, `localhost `, or a colon that starts a word.
+pub fn after_an_address(before: &str) -> bool {
+    let colon = before.ends_with(':');
+    let Some(words) = before.strip_suffix([':', ' ']) else { return false };
+    let host = words.rsplit(|c: char| c.is_whitespace() || "('\"/=".contains(c)).next().unwrap_or_default();
+    host == "localhost" || host.parse::<IpAddr>().is_ok() || colon && (["", "*"].contains(&host) || host.ends_with(']'))
 }
 
 pub const SELF_CHECKS: &[SelfCheck] = &[
@@ -168,6 +167,7 @@ pub const SELF_CHECKS: &[SelfCheck] = &[
         n.ports.lead(7007, 41_000);
         n.ports.show(7007, 42_000);
         assert_eq!(n.text("from 127.0.0.1:53344 to [::1]:41000"), "from 127.0.0.1:50001 to [::1]:7007");
+        assert_eq!(n.text("at 10:45000\n127.0.0.1:53344: ahoy"), "at 10:45000\n127.0.0.1:50001: ahoy");
         assert_eq!(n.text("localhost 60999, 127.0.0.1:53344;"), "localhost 50002, 127.0.0.1:50001;");
         assert_eq!(n.text("41000 42000 sent 40000 octets, 141000"), "7007 7007 sent 40000 octets, 141000");
         assert_eq!(n.text("*:41000   *"), "*:7007    *");

@@ -1,50 +1,59 @@
 //! From a command as it is shown to a command as it is run.
 
 use super::script::{Action, Script};
+use crate::SelfCheck;
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Words at the start of a command that the shell itself, or cargo, answers.
-const BUILT_IN: [&str; 17] = [
-    ":", "cargo", "cd", "echo", "exec", "exit", "export", "false", "kill", "printf", "read", "set", "test", "true",
-    "ulimit", "umask", "wait",
+/// What the shell itself, or cargo, answers.
+const BUILT_IN: [&str; 23] = [
+    ":", "[", "cargo", "case", "cd", "done", "echo", "esac", "exec", "exit", "export", "false", "fi", "for", "kill",
+    "printf", "read", "set", "test", "true", "ulimit", "umask", "wait",
 ];
-
-/// Words of the shell's grammar that may stand before a command.
-const KEYWORDS: [&str; 9] = ["until", "while", "for", "if", "then", "else", "do", "done", "fi"];
+/// After these words of the shell, a command starts.
+const LEADING: [&str; 10] = ["!", "{", "(", "do", "elif", "else", "if", "then", "until", "while"];
 
 /// The programs that a script needs and that are not here.
 pub fn missing(script: &Script) -> Vec<String> {
     let mut needed: BTreeSet<&str> = script.needs.iter().map(String::as_str).collect();
     for step in &script.steps {
         if let Action::Command(command) = &step.action {
-            needed.extend(simple_commands(command).into_iter().filter_map(first_word));
+            needed.extend(commands(command));
         }
     }
-    needed.into_iter().filter(|name| !BUILT_IN.contains(name) && find(name).is_none()).map(str::to_string).collect()
+    let here = |name: &str| BUILT_IN.contains(&name) || find(name).is_some();
+    needed.into_iter().filter(|name| !here(name)).map(str::to_string).collect()
 }
 
-/// What stands between pipes, semicolons and the like, outside quotes.
-fn simple_commands(command: &str) -> Vec<&str> {
-    let (mut parts, mut start, mut quote) = (Vec::new(), 0, None);
-    for (at, c) in command.char_indices() {
-        match (quote, c) {
-            (None, '\'' | '"') => quote = Some(c),
-            (Some(open), _) if open == c => quote = None,
-            (None, '|' | ';' | '&' | '(' | '\n') => {
-                parts.push(&command[start..at]);
-                start = at + 1;
+/// The first word of each command in a line for the shell. Quoted text is an argument, whatever stands in it.
+fn commands(line: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let (mut quote, mut expected, mut start) = (None, true, None);
+    for (at, c) in line.char_indices().chain([(line.len(), ';')]) {
+        let separator = quote.is_none() && matches!(c, '|' | ';' | '&' | '(' | ')' | '\n');
+        if quote.is_none() && c.is_whitespace() || separator {
+            if let Some(word) = start.take().map(|start| &line[start..at])
+                && expected
+                && !LEADING.contains(&word)
+            {
+                // NAME=value before a command is for its environment.
+                expected = word.contains('=') && !word.starts_with(['\'', '"']);
+                if !expected && word != "}" {
+                    found.push(word);
+                }
             }
-            _ => {}
+            expected |= separator;
+        } else {
+            start = start.or(Some(at));
+            match quote {
+                Some(open) if open == c => quote = None,
+                None if matches!(c, '\'' | '"') => quote = Some(c),
+                _ => {}
+            }
         }
     }
-    parts.push(&command[start..]);
-    parts
-}
-
-/// The program of a simple command, after settings of variables and the shell's own words.
-fn first_word(command: &str) -> Option<&str> {
-    command.split_whitespace().find(|w| !w.contains('=') && !KEYWORDS.contains(w))
+    found
 }
 
 fn find(name: &str) -> Option<PathBuf> {
@@ -67,7 +76,10 @@ pub fn built(command: &str, programs: &Path, first_argument: Option<&str>) -> Re
         let tail = tail.trim_start();
         match word {
             "-q" | "--quiet" | "--release" => rest = tail,
-            "--bin" => (name, rest) = tail.split_once(' ').unwrap_or((tail, "")),
+            "--bin" => {
+                let end = tail.find(|c: char| c.is_whitespace() || ";|&)".contains(c)).unwrap_or(tail.len());
+                (name, rest) = (&tail[..end], tail[end..].trim_start());
+            }
             "--" => {
                 rest = tail;
                 break;
@@ -92,6 +104,39 @@ fn shell_word(path: &Path) -> String {
 }
 
 /// Whether a shell has nothing to do but to start one program.
-pub fn is_plain(command: &str) -> bool {
-    !command.contains(['|', ';', '&', '(', '\n', '`']) && !BUILT_IN.iter().any(|b| command.split(' ').next() == Some(b))
+pub fn is_plain(line: &str) -> bool {
+    matches!(commands(line)[..], [one] if !BUILT_IN.contains(&one) && line.starts_with(one))
 }
+
+pub const SELF_CHECKS: &[SelfCheck] = &[
+    ("commands_are_found", || {
+        for (line, first_words) in [
+            ("nc -N 127.0.0.1 7007", &["nc"][..]),
+            ("until cargo run -q | grep -q FIN; do :; done", &["cargo", "grep", ":", "done"]),
+            ("python3 -c 'import socket; s = f(1); s.close()'", &["python3"]),
+            ("LC_ALL=C sort <ships.txt & wait", &["sort", "wait"]),
+            ("(printf a; echo \"b | c\") | nc -l 7008", &["printf", "echo", "nc"]),
+        ] {
+            assert_eq!(commands(line), first_words, "{line}");
+        }
+        assert!(is_plain("python3 -c 'a; b'") && !is_plain("echo a") && !is_plain("A=1 nc") && !is_plain("nc | cat"));
+    }),
+    ("cargo_run_becomes_the_program", || {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("dial"), "").unwrap();
+        let dial = shell_word(&folder.path().join("dial"));
+        for (line, first, run) in [
+            ("cargo run -q --bin dial -- :1 --demo", None, "DIAL :1 --demo"),
+            ("cargo run --bin dial", Some(":0"), "DIAL :0"),
+            (
+                "while cargo run -q --bin dial; do cargo run -q --bin dial -- x; done",
+                None,
+                "while DIAL ; do DIAL x; done",
+            ),
+        ] {
+            assert_eq!(built(line, folder.path(), first), Ok(run.replace("DIAL", &dial)), "{line}");
+        }
+        assert!(built("cargo run --bin gone", folder.path(), None).unwrap_err().contains("no program gone"));
+        assert!(built("cargo run -p lessons --bin dial", folder.path(), None).unwrap_err().contains("only programs"));
+    }),
+];

@@ -19,8 +19,10 @@
 //! (for all; 60 seconds otherwise), `free: 7099` (this number stands for a port on which nobody listens), and `mask:`
 //! (see [`super::normalise`]).
 
-use super::normalise::Mask;
+use super::normalise::{Mask, after_an_address};
+use super::ports::replace_numbers;
 use crate::SelfCheck;
+use netkata::addr::split_host_port;
 use netkata::human;
 use nix::sys::signal::Signal;
 use std::time::Duration;
@@ -93,7 +95,45 @@ pub fn parse(lines: &[String], first: usize) -> Result<Script, String> {
         script.steps.push(Step { line, text: text.trim_end().to_string(), terminal, action });
     }
     order(&script.steps)?;
+    ports(&script)?;
     Ok(script)
+}
+
+/// The port in an announcement, `listening on tcp://127.0.0.1:7007`.
+pub fn announced(line: &str) -> Option<(&str, &str, u16)> {
+    let (scheme, address) = line.strip_prefix("listening on ")?.split_once("://")?;
+    let port = split_host_port(address).ok()?.1.parse().ok()?;
+    Some((scheme, address, port))
+}
+
+/// No port is really the one that the page says: each must be announced by a program, listened on, or free.
+fn ports(script: &Script) -> Result<(), String> {
+    let known = |port: u16| {
+        script.free.contains(&port)
+            || script.steps.iter().any(|step| match &step.action {
+                Action::WaitLine(line) => announced(line).is_some_and(|(_, _, announced)| announced == port),
+                Action::Listens(listens) => *listens == port,
+                _ => false,
+            })
+    };
+    for step in &script.steps {
+        let Action::Command(command) = &step.action else { continue };
+        let mut unknown = None;
+        replace_numbers(command, |before, port| {
+            if port != 0 && after_an_address(before) && !known(port) {
+                unknown = Some(port);
+            }
+            None
+        });
+        if let Some(port) = unknown {
+            return Err(format!(
+                "line {}: which program is on port {port}? Wait for its \"listening on tcp://…:{port}\", or write \
+                 NAME listens {port}, or free: {port}",
+                step.line
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the line was a setting.
@@ -188,6 +228,12 @@ fn parse_text(text: &str) -> Result<Script, String> {
 }
 
 pub const SELF_CHECKS: &[SelfCheck] = &[
+    ("announcements_are_read", || {
+        assert_eq!(announced("listening on tcp://127.0.0.1:7007"), Some(("tcp", "127.0.0.1:7007", 7007)));
+        assert_eq!(announced("listening on tcp://[::1]:7007"), Some(("tcp", "[::1]:7007", 7007)));
+        assert_eq!(announced("listening on unix:///tmp/harbour"), None);
+        assert_eq!(announced("listening closely"), None);
+    }),
     ("reads_every_line", || {
         let script = parse_text(
             "hidden\ndeadline: 90s\nneeds: nc ss\nfree: 7099\n# a comment\nnc-1$ nc -l 7008\nnc-1 listens :7008\n\
@@ -223,6 +269,7 @@ pub const SELF_CHECKS: &[SelfCheck] = &[
             ("client$ nc\nclient listens here\n", "not a port"),
             ("folder: /\n", "folder: temp"),
             ("deadline: 5\n", "no unit"),
+            ("client$ nc 127.0.0.1 7007\nclient exit 0\n", "line 1: which program is on port 7007?"),
             ("mask: no braces\n", "braces"),
         ] {
             let e = parse_text(text).unwrap_err();
