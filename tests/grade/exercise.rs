@@ -107,8 +107,8 @@ pub fn build(program: &Program) -> Result<(), Verdict> {
 }
 
 /// Cargo's target folder, from where it put the finished programs.
-fn target_folder() -> std::path::PathBuf {
-    built("").ancestors().nth(2).map_or_else(|| root().join("target"), Into::into)
+pub fn target_folder() -> std::path::PathBuf {
+    built("").ancestors().nth(1).map_or_else(|| root().join("target"), Into::into)
 }
 
 /// Without the warnings that rustc prints before its errors.

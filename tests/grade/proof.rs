@@ -3,6 +3,7 @@
 //!
 //! `BLESS=1 make prove` writes the messages anew. Read them before they are committed: they are what learners see.
 
+use crate::exercise::target_folder;
 use crate::{conclude, root, stage};
 use libtest_mimic::{Failed, Trial};
 use netkata::course::{Catalogue, Kind as Form, predict, stub};
@@ -115,12 +116,14 @@ fn built(build: &Build, sources: &BTreeMap<String, String>, name: &str) -> Resul
         let output = Command::new(cargo)
             .current_dir(&package)
             .args(["build", "--quiet", "--offline", "--keep-going", "--bins", "--color=never"])
-            .env("CARGO_TARGET_DIR", package.join("target"))
+            // The course's own target folder: the dependencies are built there already.
+            .arg("--target-dir")
+            .arg(target_folder())
             .output()
             .map_err(|e| format!("cargo does not start: {e}"))?;
         // A wrong program may have unused parts, but one that does not compile proves nothing.
         fs::write(package.join("build.log"), &output.stderr).map_err(|e| e.to_string())?;
-        Ok(package.join("target/debug"))
+        Ok(crate::built(""))
     });
     let path = folder.as_ref().map_err(Clone::clone)?.join(name);
     let source = root().join(format!("target/prove/src/{name}.rs"));
