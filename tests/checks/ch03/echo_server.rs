@@ -261,8 +261,10 @@ fn finishes(s: &mut Scene) -> Outcome {
     c.expect(before.as_bytes())?;
     s.signal(Signal::SIGTERM)?;
     s.expect_refusal()?;
+    let why = "a stop is no reason to break a promise: whoever was accepted is served";
+    c.expect_silence(ms(100)).because(why)?;
     c.send(after.as_bytes())?;
-    c.expect(after.as_bytes()).because("a stop is no reason to break a promise: whoever was accepted is served")?;
+    c.expect(after.as_bytes()).because(why)?;
     c.half_close()?;
     c.expect_close(Close::Fin)?;
     s.expect_exit(0, Duration::from_secs(2))
