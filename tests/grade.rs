@@ -9,7 +9,7 @@
 //! PROVE=1 cargo test --test grade                         the proof that wrong programs fail (`make prove`)
 //! ```
 
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::result_large_err, missing_docs)]
 
 #[path = "checks/mod.rs"]
 mod checks;

@@ -2,7 +2,7 @@
 //!
 //! A peer that is not installed is named and its tests are skipped. With `REQUIRE_PEERS=1` they fail instead: that is
 //! for machines where all of them should be.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::result_large_err, missing_docs)]
 
 #[path = "interop/ch03.rs"]
 mod ch03;
