@@ -2,8 +2,8 @@
 //!
 //! The server speaks first, and alone: one number of 32 bits, most significant octet first, then it closes its direction
 //! (FIN). The number counts the seconds since 1900-01-01 00:00 UTC. It begins again at 0 on 2036-02-07 at 06:28:16 UTC,
-//! when 2^32 seconds are over. What the client sends is thrown away. It is read all the same, for at most `--drain` and
-//! 1 MiB: to close a socket that holds unread octets is a reset, and the reset can destroy the answer.
+//! when 2^32 seconds are over. What the client sends is thrown away. It is read all the same, for `--drain` at most: to close
+//! a socket that holds unread octets is a reset, and the reset can destroy the answer.
 //!
 //! - Graded: who speaks and who closes; four octets, the right ones, in 2036 too; clients side by side; a client that
 //!   talks; a stop on SIGTERM.
@@ -19,9 +19,9 @@ use clap::Parser;
 use netkata::accept::{self, Limits};
 use netkata::addr::Network;
 use netkata::deadline::DeadlineStream;
-use netkata::error::{Attempt, Result, cause_text};
-use netkata::{exit, human, listen, stop};
-use std::io::{self, Read, Write};
+use netkata::error::{Result, cause_text};
+use netkata::{exit, human};
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,8 +30,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const EPOCHS_APART: u64 = (70 * 365 + 17) * 24 * 60 * 60;
 /// Four octets fit into any send buffer: a client that does not take them within this time is not there.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
-/// Octets of a client that talks where it should only listen, and no more.
-const DRAIN_OCTETS: u64 = 1 << 20;
 
 /// Tells the seconds since 1900 to whoever connects (RFC 868).
 #[derive(Parser)]
@@ -57,19 +55,15 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: &Args) -> Result<()> {
-    let stop = stop::on_signals()?;
-    let listener = listen::tcp_announced(Network::Tcp, &args.address)?;
     let limits = Limits { grace: args.grace, ..Limits::default() };
     let (at, drain) = (args.at, args.drain);
-    accept::serve(&stop, &listener, &limits, move |stream, peer| {
+    accept::run(Network::Tcp, &args.address, &limits, move |stream, peer| {
         let now = at.map_or_else(SystemTime::now, |s| UNIX_EPOCH + Duration::from_secs(s.into()));
         if let Err(e) = tell(&stream, since_1900(now)) {
             exit::log(format_args!("{peer}: {}", cause_text(&e)));
         }
-        forget(stream, drain);
+        forget(&mut DeadlineStream::new(stream), drain);
     })
-    .attempt("accept", &args.address)?;
-    Ok(())
 }
 
 /// RFC 868's number, as it goes over the wire.
@@ -93,13 +87,11 @@ fn tell(mut stream: &TcpStream, octets: [u8; 4]) -> io::Result<()> {
 }
 
 /// Reads and forgets what the client sends, until it closes.
-fn forget(stream: TcpStream, time: Duration) {
-    let stream = DeadlineStream::new(stream);
-    // step 3: read and forget until the client closes, but for no longer than `time`, however slowly it talks, and no
-    // more than DRAIN_OCTETS
-    // stub: let _ = (stream.take(DRAIN_OCTETS), time);
+fn forget(stream: &mut DeadlineStream<TcpStream>, time: Duration) {
+    // step 3: read and forget until the client closes, but not for longer than `time`, however slowly it goes on talking
+    // stub: let _ = (stream, time);
     stream.set_timeout(time);
     // However this ends, the answer is out.
-    let _ = io::copy(&mut stream.take(DRAIN_OCTETS), &mut io::sink());
+    let _ = io::copy(stream, &mut io::sink());
     // end of step 3
 }
