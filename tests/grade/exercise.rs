@@ -108,7 +108,7 @@ pub fn build(program: &Program) -> Result<(), Verdict> {
 
 /// Cargo's target folder, from where it put the finished programs.
 pub fn target_folder() -> std::path::PathBuf {
-    built("").ancestors().nth(1).map_or_else(|| root().join("target"), Into::into)
+    built("netkata").ancestors().nth(2).map_or_else(|| root().join("target"), Into::into)
 }
 
 /// Without the warnings that rustc prints before its errors.

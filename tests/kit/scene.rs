@@ -71,6 +71,12 @@ impl Scene {
         Ok(())
     }
 
+    /// A further argument for the subject, whose value differs from run to run. Before the subject is started.
+    pub fn option(&mut self, name: &str, value: impl std::fmt::Display) {
+        self.journal.note(format!("started with {name} {value}"));
+        self.options.extend([name.to_string(), value.to_string()]);
+    }
+
     /// Where the subject said that it listens; starts it first if need be.
     pub fn address(&mut self) -> Outcome<SocketAddr> {
         if self.address.is_empty() {
@@ -221,6 +227,17 @@ impl Scene {
         output.line(PATIENCE * 2).map_err(|(rest, ended)| missing("a line", "standard output", &rest, ended))
     }
 
+    /// Waits for `time` and expects nothing on standard output.
+    pub fn expect_no_output(&mut self, time: Duration) -> Outcome {
+        let output = self.subject()?.stdout.clone();
+        let said = match output.line(time) {
+            Ok(line) => line,
+            Err((rest, _)) if rest.is_empty() => return Ok(()),
+            Err((rest, _)) => rest,
+        };
+        Err(Failure::new("nothing on standard output", format!("{said:?}")))
+    }
+
     /// Waits for this text on standard error.
     pub fn expect_error(&mut self, text: &str) -> Outcome {
         let output = self.subject()?.stderr.clone();
@@ -236,6 +253,20 @@ impl Scene {
     /// Sends a signal.
     pub fn signal(&mut self, signal: Signal) -> Outcome {
         self.subject()?.signal(signal)
+    }
+
+    /// Stops the subject where it stands. The kernel goes on shaking hands and taking octets for it: what the check does
+    /// now is there before the subject looks.
+    pub fn hold(&mut self) -> Outcome {
+        self.address()?;
+        self.journal.note("the program is held up (SIGSTOP)");
+        self.subject()?.hold()
+    }
+
+    /// Lets it go on.
+    pub fn release(&mut self) -> Outcome {
+        self.journal.note("the program goes on (SIGCONT)");
+        self.subject()?.release()
     }
 
     /// Waits for the subject to end with this status.

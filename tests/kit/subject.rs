@@ -146,6 +146,27 @@ impl Subject {
             .map_err(|e| Failure::new(format!("the program to be there for {signal}"), e.to_string()))
     }
 
+    /// Stops the process and everything it started (SIGSTOP), and waits until it stands.
+    pub fn hold(&self) -> Outcome {
+        self.control(Signal::SIGSTOP)?;
+        let until = Instant::now() + Duration::from_secs(2);
+        // Without /proc nobody can tell; the signal is on its way all the same.
+        while self.state().is_some_and(|state| state != 'T') && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn release(&self) -> Outcome {
+        self.control(Signal::SIGCONT)
+    }
+
+    fn control(&self, signal: Signal) -> Outcome {
+        killpg(self.pid(), signal)
+            .map_err(|e| Failure::new(format!("the program to be there for {signal}"), e.to_string()))
+    }
+
     /// Waits for the process to end.
     pub fn exit(&mut self, limit: Duration) -> Outcome<ExitStatus> {
         let until = Instant::now() + limit;
@@ -178,10 +199,23 @@ impl Subject {
         Pid::from_raw(self.child.id().cast_signed())
     }
 
-    /// Whether the first thread runs (proc(5), the state in /proc/PID/stat). Not known without /proc: then no.
+    /// Whether the first thread runs. Not known without /proc: then no.
     fn is_busy(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
-        stat.rsplit(')').next().is_some_and(|tail| tail.trim_start().starts_with('R'))
+        self.state() == Some('R')
+    }
+
+    /// The first thread's state, as in ps(1): R runs, S sleeps, T is stopped (proc(5), /proc/PID/stat).
+    fn state(&self) -> Option<char> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
+        // The name before it stands in parentheses, and may hold any character.
+        stat.rsplit(')').next()?.trim_start().chars().next()
+    }
+
+    /// Memory in use, in octets (proc(5), VmRSS in /proc/PID/status). `None` where there is no /proc.
+    pub fn memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
     }
 
     /// User and system time so far (proc(5), /proc/PID/stat fields 14 and 15).

@@ -9,7 +9,9 @@ use crate::stream::Stream;
 use netkata::deadline::DeadlineStream;
 use netkata::tap::{From, Journal, Kind};
 use netkata::{error, human};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -115,6 +117,26 @@ impl Talk {
             })
             .map(drop)
             .map_err(|e| Failure::new("a thread", e.to_string()))
+    }
+
+    /// Goes on sending until the program throws the connection away.
+    pub fn send_until_reset(&mut self, octets: &[u8]) -> Outcome {
+        let said = format!("{} again and again, until the connection breaks", human::count(octets.len(), "octet"));
+        self.journal.event(self.conversation, Kind::Note(said));
+        let until = Instant::now() + self.patience;
+        self.stream.set_write_deadline(until);
+        while Instant::now() < until {
+            match self.stream.write(octets) {
+                Ok(_) => {}
+                Err(e) if error::is_timeout(&e) => break,
+                Err(_) => {
+                    self.see_close(Close::Rst);
+                    return Ok(());
+                }
+            }
+        }
+        let limit = human::duration(self.patience);
+        Err(Failure::new("the program to give this connection up", format!("it is still open after {limit}")))
     }
 
     /// Sends octets in pieces, each only after the program has read the one before: to the program, that is a network
@@ -246,6 +268,26 @@ impl Talk {
         if self.closed == Some(close) { Ok(()) } else { Err(Failure::new(wanted, self.state())) }
     }
 
+    /// Waits for `time` and expects no RST, not even one that comes after a FIN.
+    pub fn expect_no_reset(&mut self, time: Duration) -> Outcome {
+        let until = Instant::now() + time;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let mut fds = [PollFd::new(self.stream.get_ref().as_fd(), PollFlags::empty())];
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let _ = poll(&mut fds, timeout);
+            let seen = fds[0].revents().unwrap_or(PollFlags::empty());
+            if seen.contains(PollFlags::POLLERR) {
+                self.see_close(Close::Rst);
+                return Err(Failure::new("no reset (RST), neither now nor after the FIN", self.state()));
+            }
+            // A hang-up without an error: both directions ended well, and nothing can come any more.
+            if seen.contains(PollFlags::POLLHUP) || left.is_zero() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Waits for `time` and expects no further octets; a close is no octet.
     pub fn expect_no_more(&mut self, time: Duration) -> Outcome {
         let patience = std::mem::replace(&mut self.patience, time);
@@ -269,7 +311,9 @@ impl Talk {
             if self.closed.is_some() {
                 return Err(self.state());
             }
-            match self.stream.read(&mut buffer) {
+            // No further than the expectation goes: how far ahead the program is differs from run to run.
+            let room = (n - self.pending.len()).min(buffer.len());
+            match self.stream.read(&mut buffer[..room]) {
                 Ok(0) => self.see_close(Close::Fin),
                 Ok(got) => {
                     self.journal.data(self.conversation, self.me.other(), &buffer[..got]);
