@@ -8,12 +8,15 @@
 //! 0.105 s  (100ms of silence)
 //! ```
 //!
-//! `→` goes from the client to the server, `←` back.
+//! `→` goes from the client to the server, `←` back. On a terminal, lines of text are shown as they are.
 
 use super::journal::{Event, From, Journal, Kind, Transport};
 use crate::hexdump;
 use crate::human::thousands;
 use std::time::Duration;
+
+/// Characters shown of a line on a terminal.
+const TYPED: usize = 100;
 
 /// What to show.
 #[derive(Clone, Debug)]
@@ -36,17 +39,18 @@ impl Default for Options {
 pub fn lines(journal: &Journal, options: &Options) -> Vec<String> {
     let transports: Vec<Transport> = journal.conversations().iter().map(|c| c.transport).collect();
     let events = journal.events();
-    let columns = Columns::of(&events);
-    let lines = events.iter().filter_map(|event| {
-        let transport = event.conversation.and_then(|c| transports.get(c)).copied();
-        let text = sentence(&event.kind, transport, &columns, options)?;
+    let transport = |event: &Event| event.conversation.and_then(|c| transports.get(c)).copied();
+    let columns = Columns::of(events.iter().map(|event| (event, transport(event))));
+    let lines = events.iter().flat_map(|event| {
+        let transport = transport(event);
         let time = if options.times { columns.time(event.at) } else { String::new() };
         let who = match event.conversation {
             _ if transports.len() < 2 => String::new(),
             Some(c) => format!("{} ", letter(c)),
             None => "  ".into(),
         };
-        Some(format!("{time}{who}{text}"))
+        let texts = sentences(&event.kind, transport, &columns, options);
+        texts.into_iter().map(move |text| format!("{time}{who}{text}"))
     });
     cut(lines.collect(), options.max_lines)
 }
@@ -58,13 +62,16 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(events: &[Event]) -> Self {
-        let last = events.last().map_or(0, |event| event.at.as_secs());
-        let most = events.iter().map(|event| match &event.kind {
-            Kind::Data(_, octets) => octets.len(),
-            _ => 0,
-        });
-        Self { seconds: last.to_string().len(), octets: thousands(most.max().unwrap_or(0)).len() }
+    fn of<'a>(events: impl Iterator<Item = (&'a Event, Option<Transport>)>) -> Self {
+        let (mut last, mut most) = (0, 0);
+        for (event, transport) in events {
+            last = event.at.as_secs();
+            match &event.kind {
+                Kind::Data(_, octets) if !is_typed(octets, transport) => most = most.max(octets.len()),
+                _ => {}
+            }
+        }
+        Self { seconds: last.to_string().len(), octets: thousands(most).len() }
     }
 
     fn time(&self, at: Duration) -> String {
@@ -116,11 +123,15 @@ pub(super) fn connects(transport: Option<Transport>) -> bool {
     matches!(transport, Some(Transport::Tcp | Transport::Unix))
 }
 
-/// What the event was, or `None` when there is nothing to tell.
-fn sentence(kind: &Kind, transport: Option<Transport>, columns: &Columns, options: &Options) -> Option<String> {
-    Some(match kind {
+/// What the event was; nothing when there is nothing to tell.
+fn sentences(kind: &Kind, transport: Option<Transport>, columns: &Columns, options: &Options) -> Vec<String> {
+    vec![match kind {
         Kind::Open if connects(transport) => "→ connect".into(),
-        Kind::Open => return None,
+        Kind::Open => return Vec::new(),
+        Kind::Data(from, octets) if is_typed(octets, transport) => {
+            let lines = octets.strip_suffix(b"\n").unwrap_or(octets).split(|&o| o == b'\n');
+            return lines.map(|line| format!("{} {}", arrow(*from), hexdump::text(line, TYPED))).collect();
+        }
         Kind::Data(from, octets) => {
             let text = format!("{} {}  {}", arrow(*from), columns.size(octets.len()), data(octets, options.octets));
             text.trim_end().into()
@@ -128,7 +139,12 @@ fn sentence(kind: &Kind, transport: Option<Transport>, columns: &Columns, option
         Kind::Close(from) => format!("{} {}", arrow(*from), closing(transport)),
         Kind::Reset(from) => format!("{} RST", arrow(*from)),
         Kind::Note(text) => format!("({})", one_line(text)),
-    })
+    }]
+}
+
+/// What a person types and reads is text: the octets would only be in the way.
+fn is_typed(octets: &[u8], transport: Option<Transport>) -> bool {
+    transport == Some(Transport::Stdio) && hexdump::is_text(octets)
 }
 
 fn arrow(from: From) -> char {
@@ -210,8 +226,9 @@ mod tests {
         let c = journal.open(talk(Transport::Stdio));
         journal.data(a, From::Client, b"");
         journal.note("SIGTERM");
-        journal.data(c, From::Client, &[b'~'; 1000]);
         journal.event(b, Kind::Close(From::Server));
+        journal.data(c, From::Client, &[0xff; 1000]);
+        journal.data(c, From::Server, b"two ships\nat berth\n");
         let options = Options { octets: 2, ..untimed() };
         assert_eq!(
             lines(&journal, &options),
@@ -219,8 +236,10 @@ mod tests {
                 "B → connect",
                 "A →     0 octets",
                 "  (SIGTERM)",
-                "C → 1,000 octets  7e 7e … (998 more)  \"~~~~~~…\"",
                 "B ← end of file",
+                "C → 1,000 octets  ff ff … (998 more)",
+                "C ← two ships",
+                "C ← at berth",
             ]
         );
     }

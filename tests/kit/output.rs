@@ -73,6 +73,19 @@ impl Output {
         })
     }
 
+    /// Waits for the end of the stream. A process that the program has left behind may hold it open for longer.
+    pub fn wait_for_end(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        let mut state = self.lock();
+        while !state.ended {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Everything so far.
     pub fn all(&self) -> String {
         String::from_utf8_lossy(&self.lock().octets).into_owned()

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long a subject may take to start and say where it listens. Interpreters take a while on a busy machine.
 const START: Duration = Duration::from_secs(10);
+/// How long the output of a program that has ended may take to arrive.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a subject is started; the arguments of the check are appended.
 #[derive(Clone, Debug)]
@@ -172,6 +174,9 @@ impl Subject {
         let until = Instant::now() + limit;
         loop {
             if let Some(status) = self.poll()? {
+                // What it said last may still be in the pipes.
+                self.stdout.wait_for_end(LAST_WORDS);
+                self.stderr.wait_for_end(LAST_WORDS);
                 self.journal.note(describe(status));
                 return Ok(status);
             }

@@ -307,7 +307,7 @@ impl Talk {
     fn fill(&mut self, n: usize, enough: impl Fn(&[u8]) -> bool) -> Result<(), String> {
         let mut buffer = vec![0; n.clamp(1, 1 << 18)];
         self.stream.set_read_deadline(Instant::now() + self.patience);
-        while self.pending.len() < n && !(enough(&self.pending) && !self.pending.is_empty()) {
+        while self.pending.len() < n && (self.pending.is_empty() || !enough(&self.pending)) {
             if self.closed.is_some() {
                 return Err(self.state());
             }
