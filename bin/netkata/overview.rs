@@ -48,7 +48,7 @@ fn greeting(catalogue: &Catalogue, state: &State) -> String {
 /// The program that the chapter's page tells the reader to run first.
 fn first_program<'a>(catalogue: &Catalogue, chapter: &'a Chapter) -> Option<&'a str> {
     let page = read_text(&catalogue.root.join(&chapter.lesson)).unwrap_or_default();
-    let mut runs = page.split("cargo run --bin ").skip(1);
+    let mut runs = page.split("--bin ").skip(1);
     let named = runs.find_map(|rest| {
         let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
         chapter.programs.iter().find(|p| p.name == name)
