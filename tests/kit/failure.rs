@@ -57,6 +57,16 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// What was expected, when it is in words; nothing when it is octets.
+    pub fn expected_words(&self) -> &str {
+        match &self.expected {
+            Expected::Words(words) => words,
+            Expected::Octets { .. } => "",
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.expected {

@@ -22,6 +22,9 @@ const AFTERMATH: Duration = Duration::from_millis(60);
 /// What one expectation reads at the most.
 const LIMIT: usize = 64 << 20;
 
+/// Octets that nobody expected: how many are read, for the message.
+const UNEXPECTED: usize = 4096;
+
 /// How a stream ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
@@ -237,7 +240,7 @@ impl Talk {
     /// Waits for `time` and expects nothing to come, not even a close.
     pub fn expect_silence(&mut self, time: Duration) -> Outcome {
         let patience = std::mem::replace(&mut self.patience, time);
-        let _ = self.fill(1, |_| false);
+        let _ = self.fill(UNEXPECTED, |_| true);
         self.patience = patience;
         let shown = human::duration(time);
         let got = match (self.pending.is_empty(), self.closed) {
@@ -253,7 +256,7 @@ impl Talk {
 
     /// Waits for the end of the stream; octets before it are left over, and wrong.
     pub fn expect_close(&mut self, close: Close) -> Outcome {
-        let filled = self.fill(1, |_| false);
+        let filled = self.fill(UNEXPECTED, |_| true);
         let wanted = match close {
             Close::Fin => "the program to close the connection (FIN)",
             Close::Rst => "the program to reset the connection (RST)",
@@ -291,7 +294,7 @@ impl Talk {
     /// Waits for `time` and expects no further octets; a close is no octet.
     pub fn expect_no_more(&mut self, time: Duration) -> Outcome {
         let patience = std::mem::replace(&mut self.patience, time);
-        let _ = self.fill(1, |_| false);
+        let _ = self.fill(UNEXPECTED, |_| true);
         self.patience = patience;
         if self.pending.is_empty() {
             return Ok(());

@@ -77,7 +77,9 @@ fn from_1900(s: &mut Scene) -> Outcome {
 
 fn high_first(s: &mut Scene) -> Outcome {
     let right = set_common_clock(s);
-    s.connect()?.expect(&right).because("RFC 1700, Data Notations: of a number in several octets, the most significant goes first")
+    s.connect()?
+        .expect(&right)
+        .because("RFC 1700, Data Notations: of a number in several octets, the most significant goes first")
 }
 
 /// Not written down in the journal: these octets are others each second.
@@ -98,8 +100,11 @@ fn of_now(s: &mut Scene) -> Outcome {
     }
     let whole = netkata::human::round_to(Duration::from_secs(apart.unsigned_abs().into()), Duration::from_secs(60));
     let way = if apart < 0 { "slow" } else { "fast" };
-    Err(Failure::new("the time, give or take 2 s", format!("a clock that is {} {way}", netkata::human::duration(whole))))
-        .because("RFC 868: the time is the number of seconds since 00:00 1 January 1900 GMT, whatever the zone")
+    Err(Failure::new(
+        "the time, give or take 2 s",
+        format!("a clock that is {} {way}", netkata::human::duration(whole)),
+    ))
+    .because("RFC 868: the time is the number of seconds since 00:00 1 January 1900 GMT, whatever the zone")
 }
 
 fn begins_again(s: &mut Scene) -> Outcome {
