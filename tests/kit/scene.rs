@@ -6,6 +6,7 @@ use crate::stream::Stream;
 use crate::subject::{Launch, Subject, describe};
 use crate::talk::{Leftovers, PATIENCE, Talk};
 use netkata::human;
+use netkata::proc_net::State;
 use netkata::tap::{Conversation, From, Journal, Transport};
 use nix::sys::signal::Signal;
 use socket2::{Domain, Socket, Type};
@@ -296,21 +297,22 @@ impl Scene {
         self.descriptors = Some(limit);
     }
 
-    /// Waits until connects to the subject's address are refused.
+    /// Waits until connects to the subject's address are refused. As long as the kernel's table shows a listener there,
+    /// nobody connects to find out: a probe would be a client like any other.
     pub fn expect_refusal(&mut self) -> Outcome {
         let address = self.address()?;
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
-            match TcpStream::connect_timeout(&address, PATIENCE) {
-                Err(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
-                    self.journal.note("a new client is refused");
-                    return Ok(());
-                }
-                // Accepted by the kernel: the program has not come to closing its socket yet.
-                _ => std::thread::yield_now(),
+            if !listens(address)
+                && let Err(e) = TcpStream::connect_timeout(&address, PATIENCE)
+                && e.kind() == std::io::ErrorKind::ConnectionRefused
+            {
+                self.journal.note("a new client is refused");
+                return Ok(());
             }
+            std::thread::sleep(Duration::from_millis(1));
         }
-        Err(Failure::new("new clients to be refused", "connects still succeed 2 s later"))
+        Err(Failure::new("new clients to be refused", "the kernel still shakes hands with them 2 s later"))
     }
 
     /// Processor time that the subject uses within `time`, by proc(5). Zero where there is no /proc.
@@ -406,6 +408,12 @@ fn dial(address: SocketAddr, receive_buffer: Option<usize>) -> std::io::Result<T
     }
     socket.connect_timeout(&address.into(), PATIENCE * 2)?;
     Ok(socket.into())
+}
+
+/// Whether the kernel's table shows a listener at this address. Without such a table, nobody knows: then no.
+fn listens(address: SocketAddr) -> bool {
+    let table = netkata::proc_net::tcp().unwrap_or_default();
+    table.iter().any(|socket| socket.state == State::Listen && socket.local == address)
 }
 
 fn refused(what: &str, e: &std::io::Error) -> Failure {

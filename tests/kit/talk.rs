@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome};
 use crate::stream::Stream;
 use netkata::deadline::DeadlineStream;
 use netkata::tap::{From, Journal, Kind};
-use netkata::{error, human};
+use netkata::{error, hexdump, human};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -45,6 +45,8 @@ pub struct Talk {
     closed: Option<Close>,
     patience: Duration,
     leftovers: Leftovers,
+    /// The dialogue is over: what comes in this last moment is chance, and is not written down.
+    dropped: bool,
 }
 
 /// Where a conversation that ends with unexpected octets says so, for the scene to find.
@@ -63,6 +65,7 @@ impl Talk {
             closed: None,
             patience: PATIENCE,
             leftovers: Leftovers::default(),
+            dropped: false,
         }
     }
 
@@ -167,12 +170,12 @@ impl Talk {
 
     /// Leaves with octets unread, as an impatient client does. What was not read is not held against the program.
     pub fn leave(mut self) {
-        self.leftovers = Leftovers::default();
+        self.dropped = true;
     }
 
     /// Throws the connection away, as a crashing peer or a middlebox does.
     pub fn reset(mut self) -> Outcome {
-        self.leftovers = Leftovers::default();
+        self.dropped = true;
         self.journal.event(self.conversation, Kind::Reset(self.me));
         self.stream.get_ref().reset_on_close().map_err(|e| Failure::new("a socket to reset", e.to_string()))
     }
@@ -180,6 +183,18 @@ impl Talk {
     /// Waits until the program has read everything sent so far (where the system tells; on Linux it does).
     pub fn wait_until_read(&mut self) {
         consumed::wait(self.stream.get_ref(), self.patience);
+    }
+
+    /// Does nothing for a while, as a slow client does.
+    pub fn pause(&mut self, time: Duration) {
+        self.journal.event(self.conversation, Kind::Note(format!("{} pass, and nobody reads", human::duration(time))));
+        std::thread::sleep(time);
+    }
+
+    /// Reads nothing, until the program can write no more (where the system tells; on Linux it does).
+    pub fn wait_until_stuck(&mut self) {
+        self.journal.event(self.conversation, Kind::Note("nobody reads, until the program can write no more".into()));
+        consumed::wait_until_stuck(self.stream.get_ref(), self.patience);
     }
 
     // ---- expecting ----
@@ -223,7 +238,7 @@ impl Talk {
             return Ok(self.pending.drain(..=end).collect());
         }
         let state = filled.err().unwrap_or_else(|| format!("no line end in {}", human::count(limit, "octet")));
-        let got = netkata::hexdump::text(&self.pending, 40);
+        let got = hexdump::text(&self.pending, 40);
         Err(Failure::new("a line that ends in LF", format!("\"{got}\", then {state}")))
     }
 
@@ -239,9 +254,7 @@ impl Talk {
 
     /// Waits for `time` and expects nothing to come, not even a close.
     pub fn expect_silence(&mut self, time: Duration) -> Outcome {
-        let patience = std::mem::replace(&mut self.patience, time);
-        let _ = self.fill(UNEXPECTED, |_| true);
-        self.patience = patience;
+        let _ = self.overhear(time);
         let shown = human::duration(time);
         let got = match (self.pending.is_empty(), self.closed) {
             (true, None) => {
@@ -249,26 +262,27 @@ impl Talk {
                 return Ok(());
             }
             (true, Some(_)) => self.state(),
-            (false, _) => format!("\"{}\"", netkata::hexdump::text(&self.pending, 40)),
+            (false, _) => format!("\"{}\"", hexdump::text(&self.pending, 40)),
         };
         Err(Failure::new(format!("silence for {shown}"), got))
     }
 
     /// Waits for the end of the stream; octets before it are left over, and wrong.
     pub fn expect_close(&mut self, close: Close) -> Outcome {
-        let filled = self.fill(UNEXPECTED, |_| true);
+        let filled = self.overhear(self.patience);
         let wanted = match close {
             Close::Fin => "the program to close the connection (FIN)",
             Close::Rst => "the program to reset the connection (RST)",
         };
         if filled.is_ok() {
-            let shown = netkata::hexdump::text(&self.pending, 40);
-            return Err(Failure::new(
-                wanted,
-                format!("{} more first: \"{shown}\"", human::count(self.pending.len(), "octet")),
-            ));
+            return Err(Failure::new(wanted, self.overheard("more first")));
         }
         if self.closed == Some(close) { Ok(()) } else { Err(Failure::new(wanted, self.state())) }
+    }
+
+    /// How the stream has ended, as far as it was seen by now.
+    pub fn closed(&self) -> Option<Close> {
+        self.closed
     }
 
     /// Waits for `time` and expects no RST, not even one that comes after a FIN.
@@ -293,17 +307,25 @@ impl Talk {
 
     /// Waits for `time` and expects no further octets; a close is no octet.
     pub fn expect_no_more(&mut self, time: Duration) -> Outcome {
+        let _ = self.overhear(time);
+        if self.pending.is_empty() { Ok(()) } else { Err(Failure::new("nothing more", self.overheard("left over"))) }
+    }
+
+    /// Waits for `time` for octets that should not come. When some do, a few more are read for the sake of the message.
+    fn overhear(&mut self, time: Duration) -> Result<(), String> {
         let patience = std::mem::replace(&mut self.patience, time);
-        let _ = self.fill(UNEXPECTED, |_| true);
-        self.patience = patience;
-        if self.pending.is_empty() {
-            return Ok(());
+        let came = self.fill(1, |_| false);
+        if came.is_ok() {
+            self.patience = AFTERMATH;
+            let _ = self.fill(UNEXPECTED, |_| false);
         }
-        let shown = netkata::hexdump::text(&self.pending, 40);
-        Err(Failure::new(
-            "nothing more",
-            format!("{} left over: \"{shown}\"", human::count(self.pending.len(), "octet")),
-        ))
+        self.patience = patience;
+        came
+    }
+
+    /// How many came, and the first of them as text.
+    fn overheard(&self, how: &str) -> String {
+        format!("{} {how}: \"{}\"", human::count(self.pending.len(), "octet"), hexdump::text(&self.pending, 40))
     }
 
     /// Reads until `n` octets are pending or `enough` says so. `Err` says in words why that cannot be.
@@ -319,7 +341,9 @@ impl Talk {
             match self.stream.read(&mut buffer[..room]) {
                 Ok(0) => self.see_close(Close::Fin),
                 Ok(got) => {
-                    self.journal.data(self.conversation, self.me.other(), &buffer[..got]);
+                    if !self.dropped {
+                        self.journal.data(self.conversation, self.me.other(), &buffer[..got]);
+                    }
                     self.pending.extend_from_slice(&buffer[..got]);
                 }
                 Err(e) if error::is_timeout(&e) => {
@@ -334,6 +358,9 @@ impl Talk {
 
     fn see_close(&mut self, close: Close) {
         self.closed = Some(close);
+        if self.dropped {
+            return;
+        }
         let from = self.me.other();
         let kind = if close == Close::Fin { Kind::Close(from) } else { Kind::Reset(from) };
         self.journal.event(self.conversation, kind);
@@ -361,6 +388,9 @@ impl Talk {
 /// What is left over on the wire is a failure, whether the check looked for it or not.
 impl Drop for Talk {
     fn drop(&mut self) {
+        if std::mem::replace(&mut self.dropped, true) {
+            return;
+        }
         if let Err(failure) = self.expect_no_more(Duration::from_millis(1)) {
             self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
         }
