@@ -40,6 +40,10 @@ fn set_common_clock(s: &mut Scene) -> [u8; 4] {
     low_32_bits(seconds).to_be_bytes()
 }
 
+fn big_endian(octets: &[u8]) -> u32 {
+    octets.iter().fold(0, |number, &octet| number << 8 | u32::from(octet))
+}
+
 fn low_32_bits(seconds: u64) -> u32 {
     (seconds % (1 << 32)) as u32
 }
@@ -47,9 +51,9 @@ fn low_32_bits(seconds: u64) -> u32 {
 fn speaks_first(s: &mut Scene) -> Outcome {
     set_common_clock(s);
     let mut c = s.connect()?;
-    c.read_exactly(1).because(RFC868)?;
+    let first = c.read_exactly(1);
     c.leave();
-    Ok(())
+    first.map(drop).map_err(|f| Failure::new("four octets, unasked", f.got)).because(RFC868)
 }
 
 fn four_octets(s: &mut Scene) -> Outcome {
@@ -72,7 +76,7 @@ fn from_1900(s: &mut Scene) -> Outcome {
     } else {
         "RFC 868: 2,208,988,800 corresponds to 00:00 1 Jan 1970 GMT"
     };
-    Err(Failure::octets(&right, &got, format!("{number} expected"))).because(why)
+    Err(Failure::octets(&right, &got, format!("{}, not {number}", big_endian(&got)))).because(why)
 }
 
 fn high_first(s: &mut Scene) -> Outcome {
@@ -98,13 +102,14 @@ fn of_now(s: &mut Scene) -> Outcome {
     if apart.abs() <= 2 {
         return Ok(());
     }
-    let whole = netkata::human::round_to(Duration::from_secs(apart.unsigned_abs().into()), Duration::from_secs(60));
+    let seconds = apart.unsigned_abs();
+    let size = match seconds / 86_400 {
+        0 => netkata::human::duration(Duration::from_secs(u64::from((seconds + 5) / 10 * 10))),
+        days => netkata::human::count(days as usize, "day"),
+    };
     let way = if apart < 0 { "slow" } else { "fast" };
-    Err(Failure::new(
-        "the time, give or take 2 s",
-        format!("a clock that is {} {way}", netkata::human::duration(whole)),
-    ))
-    .because("RFC 868: the time is the number of seconds since 00:00 1 January 1900 GMT, whatever the zone")
+    Err(Failure::new("the time, give or take 2 s", format!("a clock that is {size} {way}")))
+        .because("RFC 868: the time is the number of seconds since 00:00 1 January 1900 GMT, whatever the zone")
 }
 
 fn begins_again(s: &mut Scene) -> Outcome {
@@ -148,7 +153,7 @@ fn lets_go(s: &mut Scene) -> Outcome {
         }
     }
     Err(Failure::new("the program to let go of a client that talks and talks", "it still listens after 1 s"))
-        .because("setsockopt(2): SO_RCVTIMEO limits each read anew; a client that drips octets needs a deadline")
+        .because("socket(7): SO_RCVTIMEO limits each read anew; a client that drips octets needs a deadline")
 }
 
 fn side_by_side(s: &mut Scene) -> Outcome {
