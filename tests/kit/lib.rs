@@ -22,6 +22,7 @@ pub mod check;
 pub mod consumed;
 pub mod datagram;
 pub mod failure;
+pub mod listener;
 pub mod message;
 pub mod mutant;
 pub mod output;

@@ -2,11 +2,11 @@
 
 use crate::datagram::Datagrams;
 use crate::failure::{Failure, Outcome};
+use crate::listener;
 use crate::stream::Stream;
 use crate::subject::{Launch, Subject, describe};
 use crate::talk::{Leftovers, PATIENCE, Talk};
 use netkata::human;
-use netkata::proc_net::State;
 use netkata::tap::{Conversation, From, Journal, Transport};
 use nix::sys::signal::Signal;
 use socket2::{Domain, Socket, Type};
@@ -34,6 +34,7 @@ pub struct Scene {
     folder: Option<tempfile::TempDir>,
     descriptors: Option<u32>,
     leftovers: Leftovers,
+    kept: Vec<Talk>,
     bound: Vec<Socket>,
 }
 
@@ -52,6 +53,7 @@ impl Scene {
             folder: None,
             descriptors: None,
             leftovers: Leftovers::default(),
+            kept: Vec::new(),
             bound: Vec::new(),
         }
     }
@@ -116,6 +118,13 @@ impl Scene {
     pub fn datagrams(&mut self) -> Outcome<Datagrams> {
         let address = self.address()?;
         Datagrams::open(address, &self.launch.name, &self.journal).map_err(|e| refused("a UDP socket", &e))
+    }
+
+    /// Keeps a conversation open for as long as the subject runs, and looks at it no more: so that what the subject does when
+    /// a client leaves has no part in this check.
+    pub fn keep(&mut self, mut talk: Talk) {
+        talk.ignore();
+        self.kept.push(talk);
     }
 
     /// Many connections at once, not written down one by one.
@@ -256,6 +265,12 @@ impl Scene {
         self.subject()?.signal(signal)
     }
 
+    /// Waits until the subject has nothing to do: all its threads are blocked.
+    pub fn wait_until_still(&mut self) -> Outcome {
+        self.subject()?.wait_until_still();
+        Ok(())
+    }
+
     /// Stops the subject where it stands. The kernel goes on shaking hands and taking octets for it: what the check does
     /// now is there before the subject looks.
     pub fn hold(&mut self) -> Outcome {
@@ -303,7 +318,7 @@ impl Scene {
         let address = self.address()?;
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
-            if !listens(address)
+            if !listener::is_there(address)
                 && let Err(e) = TcpStream::connect_timeout(&address, PATIENCE)
                 && e.kind() == std::io::ErrorKind::ConnectionRefused
             {
@@ -408,12 +423,6 @@ fn dial(address: SocketAddr, receive_buffer: Option<usize>) -> std::io::Result<T
     }
     socket.connect_timeout(&address.into(), PATIENCE * 2)?;
     Ok(socket.into())
-}
-
-/// Whether the kernel's table shows a listener at this address. Without such a table, nobody knows: then no.
-fn listens(address: SocketAddr) -> bool {
-    let table = netkata::proc_net::tcp().unwrap_or_default();
-    table.iter().any(|socket| socket.state == State::Listen && socket.local == address)
 }
 
 fn refused(what: &str, e: &std::io::Error) -> Failure {

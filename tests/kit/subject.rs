@@ -209,11 +209,27 @@ impl Subject {
         self.state() == Some('R')
     }
 
-    /// The first thread's state, as in ps(1): R runs, S sleeps, T is stopped (proc(5), /proc/PID/stat).
+    /// Waits until no thread has run for a while, for two seconds at most. Where there is no /proc, that while must do.
+    pub fn wait_until_still(&self) {
+        const STILL: Duration = Duration::from_millis(50);
+        let until = Instant::now() + Duration::from_secs(2);
+        let mut since = Instant::now();
+        while Instant::now() < until && since.elapsed() < STILL {
+            if self.has_a_thread_that_runs() {
+                since = Instant::now();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn has_a_thread_that_runs(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten();
+        threads.into_iter().any(|thread| state_in(&thread.path().join("stat")) == Some('R'))
+    }
+
+    /// The first thread's state.
     fn state(&self) -> Option<char> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
-        // The name before it stands in parentheses, and may hold any character.
-        stat.rsplit(')').next()?.trim_start().chars().next()
+        state_in(format!("/proc/{}/stat", self.pid()).as_ref())
     }
 
     /// Memory in use, in octets (proc(5), VmRSS in /proc/PID/status). `None` where there is no /proc.
@@ -248,6 +264,13 @@ impl Drop for Subject {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A thread's state, as in ps(1): R runs, S sleeps, T is stopped (proc(5), the third field of `stat`).
+fn state_in(stat: &std::path::Path) -> Option<char> {
+    let stat = std::fs::read_to_string(stat).ok()?;
+    // The name before it stands in parentheses, and may hold any character.
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
 /// `exit status 1`, `killed by SIGTERM`.

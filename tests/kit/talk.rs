@@ -173,6 +173,11 @@ impl Talk {
         self.dropped = true;
     }
 
+    /// What comes from now on is not looked at, and not held against the program.
+    pub fn ignore(&mut self) {
+        self.dropped = true;
+    }
+
     /// Throws the connection away, as a crashing peer or a middlebox does.
     pub fn reset(mut self) -> Outcome {
         self.dropped = true;
@@ -189,12 +194,6 @@ impl Talk {
     pub fn pause(&mut self, time: Duration) {
         self.journal.event(self.conversation, Kind::Note(format!("{} pass, and nobody reads", human::duration(time))));
         std::thread::sleep(time);
-    }
-
-    /// Reads nothing, until the program can write no more (where the system tells; on Linux it does).
-    pub fn wait_until_stuck(&mut self) {
-        self.journal.event(self.conversation, Kind::Note("nobody reads, until the program can write no more".into()));
-        consumed::wait_until_stuck(self.stream.get_ref(), self.patience);
     }
 
     // ---- expecting ----
