@@ -43,7 +43,7 @@ fn lines(range: std::ops::Range<usize>) -> Vec<u8> {
 fn speaks_first(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     let first = c.read_exactly(1);
-    c.leave();
+    s.keep(c);
     first
         .map(drop)
         .map_err(|f| Failure::new("a line, unasked", f.got))
@@ -53,14 +53,14 @@ fn speaks_first(s: &mut Scene) -> Outcome {
 fn line_0(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     c.expect(&lines(0..1)[..WIDTH]).because(PATTERN)?;
-    c.leave();
+    s.keep(c);
     Ok(())
 }
 
 fn cr_lf(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     c.expect(&lines(0..1)).because(PATTERN)?;
-    c.leave();
+    s.keep(c);
     Ok(())
 }
 
@@ -69,7 +69,7 @@ fn moves_on(s: &mut Scene) -> Outcome {
     c.expect(&lines(0..1))?;
     c.expect(&lines(1..2)).because(PATTERN)?;
     c.expect(&lines(2..3)).because(PATTERN)?;
-    c.leave();
+    s.keep(c);
     Ok(())
 }
 
@@ -77,7 +77,7 @@ fn moves_on(s: &mut Scene) -> Outcome {
 fn ring(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     c.expect(&lines(0..200)).because(PATTERN)?;
-    c.leave();
+    s.keep(c);
     Ok(())
 }
 
@@ -92,7 +92,7 @@ fn leaves(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     c.expect(&lines(0..100))
         .because("RFC 864: the service continues until the calling user terminates the connection")?;
-    c.leave();
+    s.keep(c);
     Ok(())
 }
 
@@ -112,7 +112,7 @@ fn ignores(s: &mut Scene) -> Outcome {
     c.send(words.as_bytes())?;
     s.release()?;
     c.expect(&lines(0..100)).because("RFC 864: any data received is thrown away")?;
-    c.leave();
+    s.keep(c);
     Ok(())
 }
 
@@ -122,23 +122,24 @@ fn half_close(s: &mut Scene) -> Outcome {
     c.half_close()?;
     s.release()?;
     c.expect(&lines(0..100)).because("RFC 9293 §3.6: a FIN says that one side will send no more; it may still read")?;
-    c.leave();
+    s.keep(c);
     Ok(())
 }
 
 fn stuck(s: &mut Scene) -> Outcome {
-    let mut a = s.connect_slow(4096)?;
-    a.wait_until_stuck();
+    let a = s.connect_slow(4096)?;
+    wait_until_stuck(s)?;
     let mut b = s.connect()?;
     b.expect(&lines(0..100))
         .because("a write to a full connection waits; nothing that others need may wait with it")?;
-    b.leave();
-    a.reset()
+    s.keep(a);
+    s.keep(b);
+    Ok(())
 }
 
 fn memory(s: &mut Scene) -> Outcome {
-    let mut c = s.connect_slow(4096)?;
-    c.wait_until_stuck();
+    let c = s.connect_slow(4096)?;
+    wait_until_stuck(s)?;
     let before = s.subject()?.memory();
     s.journal.note("150ms pass, and nobody reads");
     let until = Instant::now() + ms(150);
@@ -150,7 +151,8 @@ fn memory(s: &mut Scene) -> Outcome {
         }
         std::thread::sleep(ms(10));
     }
-    c.reset()
+    s.keep(c);
+    Ok(())
 }
 
 /// A pause, well within `--stall`, and then steady reading, until well beyond it: by then, whatever the kernels held is
@@ -171,7 +173,7 @@ fn slow(s: &mut Scene) -> Outcome {
             return Err(Failure::octets(&page, &got, "after a pause")).because(PATTERN);
         }
     }
-    c.leave();
+    s.keep(c);
     Ok(())
 }
 
@@ -196,6 +198,12 @@ fn stops(s: &mut Scene) -> Outcome {
     }
 }
 
+/// The program has filled all buffers that there are, and waits.
+fn wait_until_stuck(s: &mut Scene) -> Outcome {
+    s.journal.note("nobody reads, until the program can write no more");
+    s.wait_until_still()
+}
+
 /// Connects until it is let in, for 2 s. Not written down one by one: how often it takes is chance.
 fn next_is_served(s: &mut Scene) -> Outcome {
     let address = s.address()?;
@@ -211,7 +219,7 @@ fn next_is_served(s: &mut Scene) -> Outcome {
             return if line == right { Ok(()) } else { Err(Failure::octets(&right, &line, "another line 0")) };
         }
         // Closed at once: the place is still taken.
-        std::thread::sleep(ms(2));
+        std::thread::sleep(ms(5));
     }
     Err(Failure::new("the one place to be free again", "2 s later it is still taken"))
 }

@@ -14,7 +14,7 @@ pub fn program() -> Program {
         .check("ends_on_sigint", "Ctrl-C ends an idle server", common::ends_on_sigint)
         .check("counts_clients_that_left", "clients that came and went are counted", gone)
         .check("counts_each_client_once", "a client is one client, however much it says", once)
-        .check("says_one_client", "1 client, but 0 and 2 clients", singular)
+        .check("says_one_client", "the line says 1 client, but 0 clients and 2 clients", singular)
         .check("counts_clients_that_reset", "a client that leaves by RST was a client, too", reset)
         .check("accepts_nobody_after_sigint", "after SIGINT, new clients are refused", no_more)
         .check("finishes_what_it_accepted", "after SIGINT, whoever is connected is served to the end", finishes)
@@ -136,6 +136,8 @@ fn singular(s: &mut Scene) -> Outcome {
 fn reset(s: &mut Scene) -> Outcome {
     enter(s)?.reset()?;
     visit(s)?;
+    // The reset has been seen as well.
+    s.wait_until_still()?;
     let line = end(s, Signal::SIGINT)?;
     expect_line(&line, 2, "RFC 9293 §3.5.3: a reset aborts its connection, and undoes nothing that was before")
 }
@@ -198,7 +200,7 @@ fn cut_off(s: &mut Scene) -> Outcome {
     let stay = [enter(s)?, enter(s)?];
     s.signal(Signal::SIGINT)?;
     let line = end_of(s)?;
-    stay.into_iter().for_each(Talk::leave);
+    stay.into_iter().for_each(|c| s.keep(c));
     expect_line(&line, 3, "a client is served from accept(2) on, not from its end on")
 }
 

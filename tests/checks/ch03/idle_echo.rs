@@ -121,7 +121,7 @@ fn no_reset(s: &mut Scene) -> Outcome {
 
 fn silent(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
-    c.expect_silence(ms(150)).because("--idle is a promise, too: until then the client may think")?;
+    c.expect_silence(ms(180)).because("--idle is a promise, too: until then the client may think")?;
     c.within(ms(1000))
         .expect_close(Close::Fin)
         .because("a silent connection costs a thread and a descriptor, and its peer may be long gone")
@@ -133,7 +133,7 @@ fn moved_on(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     for _ in 0..4 {
         let why = "the deadline counts from the last line, not from the connect";
-        c.expect_silence(ms(150)).because(why)?;
+        c.expect_silence(ms(170)).because(why)?;
         c.send(&line).because(why)?;
         c.expect(&line).because(why)?;
     }
@@ -167,7 +167,9 @@ fn stuck(s: &mut Scene) -> Outcome {
 
 fn side_by_side(s: &mut Scene) -> Outcome {
     let line = line(s);
-    let _silent = s.connect()?;
+    let mut silent = s.connect()?;
+    silent.send(&line)?;
+    silent.expect(&line)?;
     let mut c = s.connect()?;
     c.send(&line)?;
     c.expect(&line).because("accept(2) takes one connection at a time; serving must not keep it from the next")
