@@ -87,19 +87,21 @@ fn conclusion(story: &Story<'_>) -> Vec<String> {
     let red = Ansi::new().bold().fg_color(Some(AnsiColor::Red.into()));
     let dim = Ansi::new().dimmed();
     let mut lines = Vec::new();
-    match &story.failure.expected {
-        Expected::Words(words) => {
+    match (&story.failure.todo, &story.failure.expected) {
+        // Whatever went wrong: it comes of a step that is still to be written.
+        (Some((number, sentence)), _) => {
+            lines.push(row("reached", &style.paint(red, &format!("step {number}, which is still to be written:"))));
+            lines.push(row("to do", &style.paint(Ansi::new().bold(), sentence)));
+        }
+        (None, Expected::Words(words)) => {
             lines.push(row("expected", words));
             lines.push(row("got", &style.paint(red, &story.failure.got)));
         }
-        Expected::Octets { expected, got, at } => {
-            lines.extend(difference(expected, got, *at, &story.failure.got, style))
+        (None, Expected::Octets { expected, got, at }) => {
+            lines.extend(difference(expected, got, *at, &story.failure.got, style));
         }
     }
-    if let Some((number, sentence)) = &story.failure.todo {
-        lines.push(row("to do", &style.paint(Ansi::new().bold(), &format!("step {number}: {sentence}"))));
-    }
-    if let Some(why) = &story.failure.why {
+    if let (Some(why), None) = (&story.failure.why, &story.failure.todo) {
         lines.push(row("why", why));
     }
     lines.push(style.paint(dim, &row("replay", &replay(story))));
