@@ -265,10 +265,9 @@ impl Scene {
         self.subject()?.signal(signal)
     }
 
-    /// Waits until the subject has nothing to do: all its threads are blocked.
-    pub fn wait_until_still(&mut self) -> Outcome {
-        self.subject()?.wait_until_still();
-        Ok(())
+    /// Waits until the subject has nothing to do, all its threads blocked, for `limit` at most. Says whether that was so.
+    pub fn wait_until_still(&mut self, limit: Duration) -> Outcome<bool> {
+        Ok(self.subject()?.wait_until_still(limit))
     }
 
     /// Stops the subject where it stands. The kernel goes on shaking hands and taking octets for it: what the check does

@@ -209,17 +209,22 @@ impl Subject {
         self.state() == Some('R')
     }
 
-    /// Waits until no thread has run for a while, for two seconds at most. Where there is no /proc, that while must do.
-    pub fn wait_until_still(&self) {
+    /// Waits until no thread has run for a while. `false` when that did not happen within `limit`. Where there is no /proc,
+    /// that while must do.
+    pub fn wait_until_still(&self, limit: Duration) -> bool {
         const STILL: Duration = Duration::from_millis(50);
-        let until = Instant::now() + Duration::from_secs(2);
+        let until = Instant::now() + limit;
         let mut since = Instant::now();
-        while Instant::now() < until && since.elapsed() < STILL {
+        while since.elapsed() < STILL {
+            if Instant::now() >= until {
+                return false;
+            }
             if self.has_a_thread_that_runs() {
                 since = Instant::now();
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+        true
     }
 
     fn has_a_thread_that_runs(&self) -> bool {

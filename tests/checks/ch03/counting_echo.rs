@@ -137,7 +137,7 @@ fn reset(s: &mut Scene) -> Outcome {
     enter(s)?.reset()?;
     visit(s)?;
     // The reset has been seen as well.
-    s.wait_until_still()?;
+    s.wait_until_still(ms(500))?;
     let line = end(s, Signal::SIGINT)?;
     expect_line(&line, 2, "RFC 9293 §3.5.3: a reset aborts its connection, and undoes nothing that was before")
 }
