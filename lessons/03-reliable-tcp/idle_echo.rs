@@ -14,7 +14,7 @@
 //!
 //! ```text
 //! cargo run -p lessons --bin idle_echo -- --idle 3s
-//! (while printf .; do sleep 1; done) | nc 127.0.0.1 7011            # three dots; then the server leaves
+//! (while printf .; do sleep 1; done) | nc 127.0.0.1 7011            # after 3 s the server logs it and leaves
 //! ```
 
 use clap::Parser;
