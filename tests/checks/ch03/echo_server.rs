@@ -81,10 +81,11 @@ fn sends_back(s: &mut Scene) -> Outcome {
 fn goes_on(s: &mut Scene) -> Outcome {
     let lines = [format!("{}\r\n", s.phrase()), format!("{}\r\n", s.phrase()), format!("{}\r\n", s.phrase())];
     let mut c = s.connect()?;
+    let why = "RFC 862: the echo continues until the calling user terminates the connection";
     for line in lines {
         c.send(line.as_bytes())?;
-        c.expect(line.as_bytes())
-            .because("RFC 862: the echo continues until the calling user terminates the connection")?;
+        c.expect(line.as_bytes()).because(why)?;
+        c.expect_silence(ms(20)).because(why)?;
     }
     Ok(())
 }
@@ -182,7 +183,8 @@ fn echo_all(s: &mut Scene, crowd: &[TcpStream], words: &[u8]) -> Outcome {
         let _ = client.set_read_timeout(Some(Duration::from_secs(10)));
         let answer = client.write_all(words).and_then(|()| client.read_exact(&mut reply));
         if let Err(e) = answer {
-            let got = format!("client {} of {}: {}", i + 1, crowd.len(), netkata::error::cause_text(&e));
+            let state = if netkata::error::is_timeout(&e) { "nothing for 10 s" } else { "the connection was closed" };
+            let got = format!("client {} of {}: {state}", i + 1, crowd.len());
             return Err(Failure::new("every client to get its octets back", got));
         }
         if reply != words {
@@ -225,10 +227,12 @@ fn refuses(s: &mut Scene) -> Outcome {
 fn leaver(s: &mut Scene) -> Outcome {
     let words = s.phrase();
     for _ in 0..5 {
+        let why = "a place that is not given back is lost until the server is restarted";
         let mut c = s.connect()?;
+        c.expect_silence(ms(20)).because(why)?;
         c.send(words.as_bytes())?;
+        c.expect(words.as_bytes()).because(why)?;
         c.half_close()?;
-        c.expect(words.as_bytes()).because("a place that is not given back is lost until the server is restarted")?;
         c.expect_close(Close::Fin)?;
     }
     Ok(())
