@@ -1,4 +1,5 @@
-//! `echo_server` side by side with other echo servers, in one run: `cargo bench --bench echo [workload]`.
+//! `echo_server` and an echo on `netkata::accept` side by side with other echo servers, in one run:
+//! `cargo bench --bench echo [workload]`.
 //!
 //! The figures of two runs cannot be compared: the machine is never the same twice. So every workload goes round the
 //! servers several times, and what counts is the ratio within a round. Client and servers share the cores. Every octet
@@ -10,6 +11,8 @@
 mod load;
 #[path = "echo/memory.rs"]
 mod memory;
+#[path = "echo/on_accept.rs"]
+mod on_accept;
 #[path = "echo/peers.rs"]
 mod peers;
 #[path = "echo/pin.rs"]
@@ -37,6 +40,9 @@ const WORKLOADS: &[Workload] = &[
 ];
 
 fn main() -> ExitCode {
+    if std::env::args().any(|a| a == on_accept::WORD) {
+        return on_accept::serve();
+    }
     exit::run(run)
 }
 

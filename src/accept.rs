@@ -1,7 +1,9 @@
-//! The accept loop that chapter 3 writes out by hand (`bin/ch03/echo_server.rs`), for the programs that come later.
+//! The accept loop that chapter 3 writes out by hand (`bin/ch03/echo_server.rs`), plus a crew, for the programs that come
+//! later.
 
 use crate::addr::Network;
 use crate::context::{Context, Ready};
+use crate::crew::Crew;
 use crate::error::{Attempt, Result, is_about_one_connection, is_shortage};
 use crate::exit::log;
 use crate::human;
@@ -9,7 +11,7 @@ use crate::slots::{Slot, Slots};
 use crate::{listen, stop, sys};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::thread;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// How a server treats its connections.
@@ -54,7 +56,7 @@ where
     Ok(())
 }
 
-/// Accepts connections and runs `handle` for each in a thread of its own, until `ctx` ends; then gives them
+/// Accepts connections and runs `handle` for each in a thread of its own (see [`Crew`]), until `ctx` ends; then gives them
 /// [`Limits::grace`] to finish. Returns how many were still open.
 ///
 /// # Errors
@@ -66,11 +68,12 @@ where
     // A client may be gone between poll(2) and accept(2); the listener must not block then.
     listener.set_nonblocking(true)?;
     let slots = Slots::new(limits.connections);
+    let crew = Crew::new("connection");
     let mut pause = FIRST_PAUSE;
     while ctx.wait_readable(&listener)? == Ready::Socket {
         let trouble = match listener.accept() {
             Ok((stream, peer)) => match slots.take() {
-                Some(slot) => start(stream, peer, slot, handle.clone()).err(),
+                Some(slot) => start(&crew, stream, peer, slot, handle.clone()).err(),
                 None => {
                     log(format_args!("{peer}: refused, {} open", human::count(slots.limit(), "connection")));
                     None
@@ -94,55 +97,108 @@ where
     Ok(slots.wait_empty(limits.grace))
 }
 
-/// `thread::spawn` panics when the system has no thread left. The builder returns the error, and the connection is
-/// closed by dropping it.
-fn start<H>(stream: TcpStream, peer: SocketAddr, slot: Slot, handle: H) -> io::Result<()>
+/// When no thread can be had, the connection is closed by dropping it, and the place is free again.
+fn start<H>(crew: &Crew, stream: TcpStream, peer: SocketAddr, slot: Slot, handle: H) -> io::Result<()>
 where
     H: FnOnce(TcpStream, SocketAddr) + Send + 'static,
 {
     // Some systems let an accepted socket inherit the listener's non-blocking mode.
     stream.set_nonblocking(false)?;
-    thread::Builder::new().name(peer.to_string()).spawn(move || {
+    crew.run(move || {
+        // Held until the job ends, however it ends.
         let _slot = slot;
-        handle(stream, peer);
-    })?;
-    Ok(())
+        // The panic's own message names the thread, which has served others before. Nobody uses what was in use here.
+        if catch_unwind(AssertUnwindSafe(|| handle(stream, peer))).is_err() {
+            log(format_args!("{peer}: cut off by a panic"));
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::{Read, Write};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::thread;
+    use std::time::Instant;
+
+    /// A server in a thread of its own, and how to stop it: gives what `serve` returned.
+    fn start_server<H>(connections: usize, handle: H) -> (SocketAddr, impl FnOnce() -> usize)
+    where
+        H: Fn(TcpStream, SocketAddr) + Clone + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("address");
+        let ctx = Context::new();
+        let stop = ctx.clone();
+        let limits = Limits { connections, grace: Duration::from_secs(5) };
+        let server = thread::spawn(move || serve(&ctx, listener, &limits, handle));
+        (address, move || {
+            stop.cancel();
+            server.join().expect("join").expect("serve")
+        })
+    }
+
+    fn echo(mut stream: TcpStream) {
+        let mut octet = [0];
+        while let Ok(1) = stream.read(&mut octet) {
+            let _ = stream.write_all(&octet);
+        }
+    }
+
+    fn ask(address: SocketAddr, octet: u8) -> io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(&[octet])?;
+        let mut reply = [0];
+        stream.read_exact(&mut reply)?;
+        assert_eq!(reply, [octet]);
+        Ok(stream)
+    }
 
     /// Two clients at once; the one over the limit sees a clean close; a cancel ends the loop.
     #[test]
     fn serves_refuses_and_stops() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let address = listener.local_addr().expect("address");
-        let ctx = Context::new();
-        let limits = Limits { connections: 2, grace: Duration::from_secs(5) };
-        let stop = ctx.clone();
-        let server = thread::spawn(move || {
-            serve(&stop, listener, &limits, |mut stream, _| {
-                let mut octet = [0];
-                while let Ok(1) = stream.read(&mut octet) {
-                    let _ = stream.write_all(&octet);
-                }
-            })
-        });
-        let ask = |octet: u8| {
-            let mut stream = TcpStream::connect(address).expect("connect");
-            stream.write_all(&[octet]).expect("write");
-            let mut reply = [0];
-            stream.read_exact(&mut reply).expect("read");
-            assert_eq!(reply, [octet]);
-            stream
-        };
-        let clients = (ask(1), ask(2));
+        let (address, stop) = start_server(2, |stream, _| echo(stream));
+        let clients = (ask(address, 1).expect("first"), ask(address, 2).expect("second"));
         let mut third = TcpStream::connect(address).expect("connect");
         assert_eq!(third.read(&mut [0]).expect("closed, not reset"), 0);
         drop(clients);
-        ctx.cancel();
-        assert_eq!(server.join().expect("join").expect("serve"), 0);
+        assert_eq!(stop(), 0);
+    }
+
+    /// Clients in a row, more than there are places: each place is given back, and the thread serves the next client.
+    #[test]
+    fn one_place_serves_many_in_turn() {
+        let (address, stop) = start_server(1, |stream, _| echo(stream));
+        for octet in 0..200 {
+            let start = Instant::now();
+            // Until the server has seen the last one leave, it refuses the next.
+            while ask(address, octet).is_err() {
+                assert!(start.elapsed() < Duration::from_secs(20), "client {octet} was never served");
+                thread::yield_now();
+            }
+        }
+        assert_eq!(stop(), 0);
+    }
+
+    /// The handler panics; the client sees the end, and the only place is free for the next.
+    #[test]
+    fn a_panic_costs_its_own_connection_only() {
+        let panicked = Arc::new(AtomicBool::new(false));
+        let (address, stop) = start_server(1, move |stream, _| {
+            if !panicked.swap(true, SeqCst) {
+                std::panic::resume_unwind(Box::new("silent"));
+            }
+            echo(stream);
+        });
+        let mut first = TcpStream::connect(address).expect("connect");
+        assert_eq!(first.read(&mut [0]).expect("closed"), 0);
+        let start = Instant::now();
+        while ask(address, 7).is_err() {
+            assert!(start.elapsed() < Duration::from_secs(20), "the place was lost");
+            thread::yield_now();
+        }
+        assert_eq!(stop(), 0);
     }
 }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | turn `host:port` into socket addresses | [`addr`] |
 //! | listen, and say where | [`listen`] |
-//! | accept connections until told to stop | [`accept`], [`slots`] |
+//! | accept connections until told to stop | [`accept`], [`slots`], [`crew`] |
 //! | stop on SIGINT or SIGTERM, cancel, time out | [`context`], [`stop`], [`deadline`] |
 //! | connect to the first address that answers, or to one that never does | [`dial`], [`black_hole`] |
 //! | show that one is still there | [`heartbeat`] |
@@ -21,6 +21,7 @@ pub mod addr;
 pub mod black_hole;
 pub mod context;
 pub mod course;
+pub mod crew;
 pub mod deadline;
 pub mod dial;
 pub mod error;

@@ -1,5 +1,6 @@
-//! Starting the servers: ours, two small ones in C, and what the machine has.
+//! Starting the servers: our two, two small ones in C, and what the machine has.
 
+use crate::on_accept;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -9,8 +10,10 @@ use std::time::{Duration, Instant};
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(5);
 
-/// The name of the server that all others are compared with.
-pub(crate) const OURS: &str = "echo_server";
+/// The names of the servers that all others are compared with: a thread started for each connection, and a crew.
+pub(crate) const OURS: [&str; 2] = [ECHO_SERVER, ON_ACCEPT];
+pub(crate) const ECHO_SERVER: &str = "echo_server";
+pub(crate) const ON_ACCEPT: &str = "accept::serve";
 pub(crate) const C_THREADS: &str = "C, thread per connection";
 pub(crate) const C_EPOLL: &str = "C, one epoll loop";
 
@@ -40,8 +43,9 @@ pub(crate) fn start_all() -> Vec<Peer> {
     let socat = ["-b", "65536", "TCP-LISTEN:{port},fork,reuseaddr,nodelay,backlog=4096", "PIPE"];
     let ncat = ["-l", "-k", "-m", "200", "0.0.0.0", "{port}", "--exec", "/bin/cat"];
     let attempts = [
-        (OURS, ours()),
-        (C_THREADS, c_program(C_THREADS, "threads")),
+        (ECHO_SERVER, echo_server()),
+        (ON_ACCEPT, on_accept()),
+        (C_THREADS, c_threads()),
         (C_EPOLL, c_program(C_EPOLL, "epoll")),
         ("socat, fork", on_a_port("socat, fork", "socat", &socat)),
         ("ncat, fork and cat", on_a_port("ncat, fork and cat", "ncat", &ncat)),
@@ -57,13 +61,22 @@ pub(crate) fn start_all() -> Vec<Peer> {
 }
 
 /// The release build of bin/ch03/echo_server.rs.
-pub(crate) fn ours() -> io::Result<Peer> {
+pub(crate) fn echo_server() -> io::Result<Peer> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_echo_server"));
-    announced(OURS, command.arg("0.0.0.0:0"))
+    announced(ECHO_SERVER, command.arg("0.0.0.0:0"))
+}
+
+/// This very program, in its other role.
+pub(crate) fn on_accept() -> io::Result<Peer> {
+    announced(ON_ACCEPT, Command::new(std::env::current_exe()?).arg(on_accept::WORD))
+}
+
+pub(crate) fn c_threads() -> io::Result<Peer> {
+    c_program(C_THREADS, "threads")
 }
 
 /// Compiles benches/peers/NAME.c into the target folder and starts it.
-pub(crate) fn c_program(name: &'static str, file: &str) -> io::Result<Peer> {
+fn c_program(name: &'static str, file: &str) -> io::Result<Peer> {
     let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("benches/peers/{file}.c"));
     let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("echo-{file}"));
     let compiled = Command::new("cc").args(["-O2", "-Wall", "-pthread", "-o"]).arg(&program).arg(source).status();
