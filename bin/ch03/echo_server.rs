@@ -21,7 +21,9 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-/// Octets read at once. Large enough that a stream costs few system calls.
+/// The first buffer holds more than one Ethernet frame brings. Most clients never need more, and a silent one costs little.
+const FIRST_BUFFER: usize = 2 * 1024;
+/// Octets read at once from a client that fills it: a stream then costs few system calls.
 const BUFFER: usize = 64 * 1024;
 /// The thread's stack. The buffer is on the heap, and an echo calls nothing deep.
 const STACK: usize = 128 * 1024;
@@ -104,7 +106,10 @@ fn accept_until_stopped(stop: &Context, listener: &TcpListener, slots: &Slots, a
 
 fn start(stream: TcpStream, peer: SocketAddr, slot: Slot, args: &Args) -> io::Result<()> {
     let (idle, verbose) = (args.idle, args.verbose);
-    thread::Builder::new().name(peer.to_string()).stack_size(STACK).spawn(move || {
+    // Some systems hand the listener's non-blocking mode on to what it accepts.
+    stream.set_nonblocking(false)?;
+    // `thread::spawn` would panic when the system has no thread left.
+    let started = thread::Builder::new().name(peer.to_string()).stack_size(STACK).spawn(move || {
         // Held until the thread ends, however it ends.
         let _slot = slot;
         match echo(&stream, idle) {
@@ -112,8 +117,9 @@ fn start(stream: TcpStream, peer: SocketAddr, slot: Slot, args: &Args) -> io::Re
             Ok(_) => {}
             Err(e) => exit::log(format_args!("{peer}: {}", cause_text(&e))),
         }
-    })?;
-    Ok(())
+    });
+    // The system's own text for it, EAGAIN, does not say what there is too little of.
+    started.map(drop).map_err(|e| io::Error::other(format!("no thread could be started: {e}")))
 }
 
 /// Out of descriptors or threads. The connection that found no room stays in the queue, so poll(2) says "ready" at once:
@@ -126,12 +132,10 @@ fn back_off(stop: &Context, e: &io::Error, pause: &mut Duration) {
 
 // [echo]
 fn echo(mut stream: &TcpStream, idle: Duration) -> io::Result<usize> {
-    // Some systems hand the listener's non-blocking mode on to what it accepts.
-    stream.set_nonblocking(false)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(idle))?;
     stream.set_write_timeout(Some(idle))?;
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; FIRST_BUFFER];
     let mut total = 0;
     loop {
         match stream.read(&mut buffer)? {
@@ -139,6 +143,9 @@ fn echo(mut stream: &TcpStream, idle: Duration) -> io::Result<usize> {
             n => {
                 stream.write_all(&buffer[..n])?;
                 total += n;
+                if n == buffer.len() {
+                    buffer.resize(BUFFER, 0);
+                }
             }
         }
     }
