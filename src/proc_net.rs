@@ -103,10 +103,19 @@ impl fmt::Display for State {
 /// # Errors
 /// `read /proc/net/tcp: …` where there is no such table, or where a line is not as expected.
 pub fn tcp() -> Result<Vec<Entry>> {
-    tables(Path::new("/proc/net"))
+    tables(Path::new("/proc/net"), parse)
 }
 
-fn tables(net: &Path) -> Result<Vec<Entry>> {
+/// The TCP sockets with this port at either end. After a busy hour the table has a hundred thousand lines, most of them
+/// in TIME_WAIT; the lines of other ports are not looked at closely.
+///
+/// # Errors
+/// As [`tcp`].
+pub fn tcp_with_port(port: u16) -> Result<Vec<Entry>> {
+    tables(Path::new("/proc/net"), |table| parse_port(table, port))
+}
+
+fn tables(net: &Path, parse: impl Fn(&str) -> std::result::Result<Vec<Entry>, ParseError>) -> Result<Vec<Entry>> {
     let (v4, v6) = (net.join("tcp"), net.join("tcp6"));
     let failed = |path: &Path, e| NetError::new("read", path.display().to_string(), e);
     // Not limited in length: the table is the kernel's own, and the kernel limits its sockets.
@@ -156,7 +165,17 @@ impl From<ParseError> for io::Error {
 /// # Errors
 /// Names the first line and field that is not as expected.
 pub fn parse(table: &str) -> std::result::Result<Vec<Entry>, ParseError> {
-    let lines = table.lines().zip(1..).skip(1);
+    parse_lines(table, |_| true)
+}
+
+/// As [`parse`], for the lines with this port at either end: only an address has four digits after its colon.
+fn parse_port(table: &str, port: u16) -> std::result::Result<Vec<Entry>, ParseError> {
+    let port = format!(":{port:04X} ");
+    parse_lines(table, |line| line.contains(&port))
+}
+
+fn parse_lines(table: &str, wanted: impl Fn(&str) -> bool) -> std::result::Result<Vec<Entry>, ParseError> {
+    let lines = table.lines().zip(1..).skip(1).filter(|(text, _)| wanted(text));
     lines.map(|(text, line)| parse_line(text).map_err(|(field, why)| ParseError { line, field, why })).collect()
 }
 
@@ -309,16 +328,29 @@ mod tests {
         assert_eq!(parse("").expect("an empty table"), []);
     }
 
+    /// A port is found at either end, and a longer number that ends in its digits is not.
+    #[test]
+    fn one_port_of_many() {
+        let here = line("0100007F:1B5F", "0100007F:C351", "01");
+        let there = line("0100007F:C351", "0100007F:1B5F", "01");
+        let other = line("0100007F:C352", "0100007F:C351", "01");
+        let table = format!("{here}{}{}", &there[HEADER.len()..], &other[HEADER.len()..]);
+        let ports =
+            |port| parse_port(&table, port).expect("a table").iter().map(|e| e.local.port()).collect::<Vec<_>>();
+        assert_eq!(ports(0x1B5F), [0x1B5F, 0xC351]);
+        assert_eq!(ports(0x00FF), [0; 0], "digits of a queue");
+    }
+
     /// No table: not this system. No table for IPv6: a kernel without it.
     #[test]
     fn a_missing_table_is_named() {
         let dir = tempfile::tempdir().expect("directory");
-        let e = tables(dir.path()).expect_err("empty").to_string();
+        let e = tables(dir.path(), parse).expect_err("empty").to_string();
         assert!(e.ends_with("/tcp: no such file: only Linux shows its sockets here"), "{e}");
         fs::write(dir.path().join("tcp"), HEADER).expect("write");
-        assert_eq!(tables(dir.path()).expect("IPv4 only"), []);
+        assert_eq!(tables(dir.path(), parse).expect("IPv4 only"), []);
         fs::write(dir.path().join("tcp6"), format!("{HEADER}tide\n")).expect("write");
-        let e = tables(dir.path()).expect_err("garbage").to_string();
+        let e = tables(dir.path(), parse).expect_err("garbage").to_string();
         assert!(e.ends_with("/tcp6: line 2: local address: missing"), "{e}");
     }
 

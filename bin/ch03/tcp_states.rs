@@ -51,8 +51,10 @@ fn main() -> ExitCode {
 
 /// The sockets that were asked for.
 fn sockets(args: &Args) -> Result<Vec<Entry>> {
-    let mut entries = proc_net::tcp()?;
-    entries.retain(|e| args.port.is_none_or(|port| e.local.port() == port || e.remote.port() == port));
+    let mut entries = match args.port {
+        Some(port) => proc_net::tcp_with_port(port)?,
+        None => proc_net::tcp()?,
+    };
     entries.sort_by_key(|e| (e.local.port(), e.local, e.remote));
     Ok(entries)
 }

@@ -27,7 +27,7 @@ fn pause() {
 
 /// Octets in the receive queue of the socket at `local` that is connected to `remote`.
 fn unread(local: std::net::SocketAddr, remote: std::net::SocketAddr) -> Option<u64> {
-    let table = netkata::proc_net::tcp().ok()?;
+    let table = netkata::proc_net::tcp_with_port(local.port()).ok()?;
     let socket = table.iter().find(|s| s.local == local && s.remote == remote)?;
     Some(u64::from(socket.receive_queue))
 }
