@@ -219,6 +219,11 @@ impl Scene {
         self.subject()?.type_line(line)
     }
 
+    /// Writes octets to the subject's standard input that need not be a line, or text.
+    pub fn type_octets(&mut self, octets: &[u8]) -> Outcome {
+        self.subject()?.type_octets(octets)
+    }
+
     /// Ends the subject's standard input.
     pub fn end_input(&mut self) -> Outcome {
         self.subject()?.end_input();
@@ -246,6 +251,30 @@ impl Scene {
             Err((rest, _)) => rest,
         };
         Err(Failure::new("nothing on standard output", format!("{said:?}")))
+    }
+
+    /// Waits for the next line of standard output, which must be this one.
+    pub fn expect_line(&mut self, line: &str) -> Outcome {
+        let output = self.subject()?.stdout.clone();
+        let (got, state) = match output.line(PATIENCE * 2) {
+            Ok(got) if got == line => return Ok(()),
+            Ok(got) => (got, "on standard output"),
+            Err((rest, true)) => (rest, "on standard output, then its end"),
+            Err((rest, false)) => (rest, "on standard output, and nothing more came"),
+        };
+        Err(Failure::octets(line.as_bytes(), got.as_bytes(), state))
+    }
+
+    /// Waits for the end of standard output; what comes before it is too much.
+    pub fn expect_output_end(&mut self) -> Outcome {
+        let output = self.subject()?.stdout.clone();
+        let got = match output.line(PATIENCE * 2) {
+            Err((_, true)) => return Ok(()),
+            Ok(line) => format!("a line {line:?}"),
+            Err((rest, false)) if rest.is_empty() => "it is still open".into(),
+            Err((rest, false)) => format!("{rest:?}"),
+        };
+        Err(Failure::new("the end of standard output", got))
     }
 
     /// Waits for this text on standard error.

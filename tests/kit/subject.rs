@@ -105,6 +105,9 @@ impl Subject {
     }
 
     fn silent_start(&self, so_far: &str, ended: bool) -> Failure {
+        if ended {
+            self.stderr.wait_for_end(LAST_WORDS);
+        }
         let said = self.stderr.all();
         let said = said.lines().last().unwrap_or(so_far);
         let state = if ended { "the program ended" } else { "nothing in 10 s" };
@@ -116,15 +119,19 @@ impl Subject {
 
     /// Types a line.
     pub fn type_line(&mut self, line: &str) -> Outcome {
-        let octets = format!("{line}\n").into_bytes();
+        self.type_octets(format!("{line}\n").as_bytes())
+    }
+
+    /// Writes these octets to its standard input, as another program in a pipeline may.
+    pub fn type_octets(&mut self, octets: &[u8]) -> Outcome {
         if let Some(conversation) = self.conversation {
-            self.journal.data(conversation, From::Client, &octets);
+            self.journal.data(conversation, From::Client, octets);
         }
         let Some(stdin) = &mut self.stdin else {
             return Err(Failure::new("standard input to be open", "it is closed"));
         };
         stdin
-            .write_all(&octets)
+            .write_all(octets)
             .and_then(|()| stdin.flush())
             .map_err(|e| Failure::new("the program to read its standard input", e.to_string()))
     }

@@ -159,6 +159,18 @@ impl Talk {
         Ok(())
     }
 
+    /// Sends octets one by one, each after `pause` of silence, until the program closes or says something. Returns how
+    /// many it took.
+    pub fn drip(&mut self, octets: &[u8], pause: Duration) -> usize {
+        for (sent, octet) in octets.iter().enumerate() {
+            let _ = self.overhear(pause);
+            if self.closed.is_some() || !self.pending.is_empty() || self.send(&[*octet]).is_err() {
+                return sent;
+            }
+        }
+        octets.len()
+    }
+
     /// Closes our direction; the other stays open.
     pub fn half_close(&mut self) -> Outcome {
         self.journal.event(self.conversation, Kind::Close(self.me));
@@ -249,6 +261,15 @@ impl Talk {
         }
         let got = human::count(self.pending.len(), "octet");
         Err(Failure::new("the program to close when it is done", format!("{got}, then {state}")))
+    }
+
+    /// Reads until the program closes or resets the connection; returns what came, and which it was.
+    pub fn read_until_closed(&mut self) -> Outcome<(Vec<u8>, Close)> {
+        let state = self.fill(LIMIT, |_| false).err().unwrap_or_else(|| "no end in 64 MiB".into());
+        match self.closed {
+            Some(close) => Ok((std::mem::take(&mut self.pending), close)),
+            None => Err(Failure::new("the program to close the connection", state)),
+        }
     }
 
     /// Waits for `time` and expects nothing to come, not even a close.
