@@ -173,7 +173,7 @@ fn caught(program: &Program, mutant: &Mutant, path: PathBuf) -> Result<(), Faile
         }
     }
     match program::run(program, &program.checks[named], &stage) {
-        Verdict::Failed(message) => on_file(mutant, &message),
+        Verdict::Failed(message) => on_file(program, mutant, &message),
         other => Err(format!("not caught by {}: {}", mutant.caught_by, text_of(&other)).into()),
     }
 }
@@ -187,7 +187,13 @@ fn mask(message: &str) -> String {
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         let end = rest[start..].find(|c| !is_digit(c)).map_or(rest.len(), |n| start + n);
         out.push_str(&rest[..start]);
-        out.push_str(if end - start < 4 { &rest[start..end] } else { "####" });
+        if end - start < 4 {
+            out.push_str(&rest[start..end]);
+        } else {
+            // How long a number is decides how far it stands from the margin.
+            out.truncate(out.trim_end_matches(' ').len());
+            out.push_str(" ####");
+        }
         rest = &rest[end..];
     }
     out + rest
@@ -200,7 +206,16 @@ fn text_of(verdict: &Verdict) -> String {
     }
 }
 
-fn on_file(mutant: &Mutant, message: &str) -> Result<(), Failed> {
+/// Without the octets that the program sent.
+fn mask_sent(message: &str) -> String {
+    let mask_line = |line: &str| match line.split_once("← ") {
+        Some((who, what)) if what.contains(" octet") => format!("{who}← octets\n"),
+        _ => format!("{line}\n"),
+    };
+    message.lines().map(mask_line).collect()
+}
+
+fn on_file(program: &Program, mutant: &Mutant, message: &str) -> Result<(), Failed> {
     if message.lines().count() > LINES {
         return Err(format!("the message is longer than {LINES} lines:\n{message}").into());
     }
@@ -210,6 +225,7 @@ fn on_file(mutant: &Mutant, message: &str) -> Result<(), Failed> {
         return Ok(fs::write(&path, message)?);
     }
     let filed = fs::read_to_string(&path).map_err(|_| format!("no message on file; this is it:\n{message}"))?;
+    let mask = |text: &str| if program.varies { mask_sent(&mask(text)) } else { mask(text) };
     if mask(&filed) == mask(&message) {
         return Ok(());
     }

@@ -40,17 +40,25 @@ pub struct Program {
     pub kind: Kind,
     /// In order.
     pub checks: Vec<Check>,
+    /// What it sends differs from run to run, as the time of day does: a message on file can only be an example of it.
+    pub varies: bool,
 }
 
 impl Program {
     /// A program in `bin/chNN`.
     pub fn finished(chapter: u8, name: &'static str) -> Self {
-        Self { chapter, name, kind: Kind::Finished, checks: Vec::new() }
+        Self { chapter, name, kind: Kind::Finished, checks: Vec::new(), varies: false }
     }
 
     /// An exercise in `lessons/NN-…`.
     pub fn exercise(chapter: u8, name: &'static str) -> Self {
-        Self { chapter, name, kind: Kind::Exercise, checks: Vec::new() }
+        Self { chapter, name, kind: Kind::Exercise, checks: Vec::new(), varies: false }
+    }
+
+    /// What the program sends is different each time.
+    pub fn varies(mut self) -> Self {
+        self.varies = true;
+        self
     }
 
     /// Adds a check.
