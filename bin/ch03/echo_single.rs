@@ -1,8 +1,9 @@
 //! An echo server that serves one client at a time, line by line. A second client waits: why that is not enough.
 //!
 //! The client speaks first. A line ends with LF or CR LF and holds at most 65,536 octets, its end included; it goes back
-//! as it came. The line `STOP` is not answered: the server closes, and ends. A client that sends no whole line for
-//! `--idle` is sent away, since others wait in the queue, where they can connect and write but get no answer.
+//! as it came. At the end of the stream, what is there counts as a line. The line `STOP` is not answered: the server
+//! closes, and ends. A client that sends no whole line for `--idle` is sent away, since others wait in the queue, where
+//! they can connect and write but get no answer.
 //!
 //! ```text
 //! cargo run --bin echo_single
