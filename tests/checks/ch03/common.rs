@@ -61,14 +61,27 @@ pub fn names_a_bad_peer(s: &mut Scene) -> Outcome {
     Ok(())
 }
 
+/// What takes its time came no sooner than it may. Nothing is said of how late it may come: this machine may be busy.
+pub fn not_before(start: Instant, least: Duration) -> Outcome {
+    if start.elapsed() >= least {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{} to pass before this", netkata::human::duration(least)), "it came sooner"))
+}
+
 /// `error: …` with this text in it, alone on standard error, and status 1.
 pub fn expect_one_error(s: &mut Scene, named: &str) -> Outcome {
     const WHY: &str =
         "a failure names the attempt, the peer and the cause in one line on standard error, and ends with 1";
-    s.expect_exit(1, Duration::from_secs(5)).because(WHY)?;
-    let line = s.error_line().because(WHY)?;
+    fails_with(s, named).because(WHY)
+}
+
+/// As [`expect_one_error`], where the check has its own reason.
+pub fn fails_with(s: &mut Scene, named: &str) -> Outcome {
+    s.expect_exit(1, Duration::from_secs(5))?;
+    let line = s.error_line()?;
     if !line.starts_with("error: ") || !line.contains(named) {
-        return Err(Failure::new(format!("a line `error: …{named}…`"), format!("{line:?}"))).because(WHY);
+        return Err(Failure::new(format!("a line `error: …{named}…`"), format!("{line:?}")));
     }
     Ok(())
 }
