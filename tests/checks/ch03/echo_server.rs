@@ -45,6 +45,7 @@ pub fn program() -> Program {
             descriptors,
         )
         .finished_only()
+        .alone()
         .check("ends_on_sigterm", "SIGTERM ends an idle server", common::ends_on_sigterm)
         .check("ends_on_sigint", "Ctrl-C ends an idle server", common::ends_on_sigint)
         .check("accepts_nobody_after_sigterm", "after SIGTERM, new clients are refused", no_more)
@@ -247,8 +248,8 @@ fn descriptors(s: &mut Scene) -> Outcome {
     let mut crowd = s.crowd(40)?;
     s.expect_error("accept: too many open files")?;
     let busy = s.processor_time(ms(300))?;
-    if busy > ms(150) {
-        return Err(Failure::new("the processor to be left alone", "more than half of one, for nothing"))
+    if busy > ms(60) {
+        return Err(Failure::new("the processor to be left alone", "a fifth of one is busy, for nothing"))
             .because("accept(2), EMFILE: the connection stays in the queue, so a loop without a pause spins");
     }
     let waiting = crowd.split_off(20);
