@@ -36,8 +36,8 @@ flake: ## the default tests, RUNS times in a row (50), up to the first failure
 	$(CARGO) test --no-run
 	@for run in $$(seq $(RUNS)); do \
 	  $(CARGO) test --quiet >target/flake.log 2>&1 || { echo "run $$run of $(RUNS) failed:"; grep -A 18 '^---- ' target/flake.log; exit 1; }; \
-	  printf '\r%s of $(RUNS) runs' $$run; \
-	done; echo ': no failure'
+	  printf .; \
+	done; echo ' $(RUNS) runs, no failure'
 
 interop: ## the programs against nc, ncat, socat, ss and tshark, where installed
 	INTEROP=1 $(CARGO) test --quiet --test interop
