@@ -79,14 +79,17 @@ fn attend(stream: TcpStream, began: Instant, interval: Duration, deadline: Durat
     let _ = reset.send(interval);
     let mut writer = stream.clone();
     thread::scope(|s| {
-        // A ping that cannot be sent ends the pinger. Why it could not, the read below learns as well.
         let pinging = || heartbeat::pinger(&ctx, &mut writer, &resets);
-        let started = thread::Builder::new().name("pinger".into()).spawn_scoped(s, pinging);
-        let ended = started.and_then(|_| hear(stream.clone(), began, deadline, &reset));
+        let pinger = thread::Builder::new().name("pinger".into()).spawn_scoped(s, pinging)?;
+        let heard = hear(stream.clone(), began, deadline, &reset);
         ctx.cancel();
         // The pinger may be in the middle of a write to a peer that does not read.
         let _ = stream.get_ref().shutdown(Shutdown::Both);
-        ended
+        // A reset is told once (socket(7), SO_ERROR). If it was told to the pinger, the read saw a mere end.
+        match pinger.join() {
+            Ok(Err(e)) if e.kind() == io::ErrorKind::ConnectionReset => Err(e),
+            _ => heard,
+        }
     })
 }
 

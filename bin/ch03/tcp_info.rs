@@ -2,8 +2,8 @@
 //!
 //! The client speaks first: `--rounds` messages of `--size` octets, each sent when the one before has come back. A line
 //! of the table shows the connection right after a message was written (`sent`) and after its echo was read (`echo`).
-//! With `--flood` it writes on and reads nothing, until nothing can be written for a second (or 64 MiB are written, or
-//! ten seconds have passed): the peer's window closes. Then it closes, with a reset if echoes are left unread.
+//! With `--flood` it writes on and reads nothing, until nothing can be written for `--stall` (or 64 MiB are written, or ten
+//! seconds have passed): the peer's window closes. Then it closes, with a reset if echoes are left unread.
 //!
 //! ```text
 //! cargo run --bin echo_server
@@ -23,14 +23,12 @@ use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// For the connection, and then for each echo.
+/// What `--flood` may take at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Written at once by `--flood`.
 const CHUNK: usize = 64 * 1024;
 /// What `--flood` writes at most. The buffers of both ends together hold much less.
 const FLOOD: usize = 64 * 1024 * 1024;
-/// When nothing could be written for this long, the window is closed.
-const STALL: Duration = Duration::from_secs(1);
 
 /// Shows the kernel's view of a connection: round trip, windows, retransmissions.
 #[derive(Parser)]
@@ -48,9 +46,15 @@ struct Args {
     /// Octets in a message
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65536))]
     size: u32,
+    /// How long to wait for the connection, and then for each echo
+    #[arg(long, default_value = "10s", value_parser = human::parse_limit)]
+    timeout: Duration,
     /// Write without reading, until the peer's window is closed
     #[arg(long)]
     flood: bool,
+    /// With --flood: the window is closed when nothing could be written for this long
+    #[arg(long, default_value = "1s", value_parser = human::parse_limit)]
+    stall: Duration,
 }
 
 fn main() -> ExitCode {
@@ -60,21 +64,21 @@ fn main() -> ExitCode {
 
 fn measure(args: &Args) -> Result<()> {
     let dialer = Dialer { network: args.network, ..Dialer::default() };
-    let stream = dialer.dial(&Context::new().with_timeout(PATIENCE), &args.address)?;
+    let stream = dialer.dial(&Context::new().with_timeout(args.timeout), &args.address)?;
     let peer = format!("tcp://{}", stream.peer_addr().attempt("connect", &args.address)?);
     // Otherwise a small message would wait for the acknowledgement of the one before (RFC 896).
     stream.set_nodelay(true).attempt("connect", &peer)?;
     let mut stream = DeadlineStream::new(stream);
     exit::say(HEADER)?;
     show("connected", &stream)?;
-    if args.flood { flood(&mut stream, &peer) } else { rounds(args, &mut stream, &peer) }
+    if args.flood { flood(&mut stream, &peer, args.stall) } else { rounds(args, &mut stream, &peer) }
 }
 
 fn rounds(args: &Args, stream: &mut DeadlineStream<TcpStream>, peer: &str) -> Result<()> {
     let message = vec![b'~'; args.size as usize];
     let mut echo = message.clone();
     for round in 1..=args.rounds {
-        stream.set_timeout(PATIENCE);
+        stream.set_timeout(args.timeout);
         stream.write_all(&message).attempt("write", peer)?;
         show(&format!("sent {round}"), stream)?;
         read_echo(stream, &message, &mut echo).attempt("read", peer)?;
@@ -94,11 +98,11 @@ fn read_echo(stream: &mut DeadlineStream<TcpStream>, message: &[u8], echo: &mut 
     }
 }
 
-fn flood(stream: &mut DeadlineStream<TcpStream>, peer: &str) -> Result<()> {
+fn flood(stream: &mut DeadlineStream<TcpStream>, peer: &str, stall: Duration) -> Result<()> {
     let (chunk, end) = (vec![b'~'; CHUNK], Instant::now() + PATIENCE);
     let (mut written, mut next, mut why) = (0, CHUNK, "the peer keeps reading");
     while written < FLOOD && Instant::now() < end {
-        stream.set_timeout(STALL);
+        stream.set_timeout(stall);
         match stream.write(&chunk) {
             Ok(n) => written += n,
             Err(e) if is_timeout(&e) => {

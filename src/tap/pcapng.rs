@@ -483,7 +483,9 @@ mod tests {
                     Step::Remark(text) => journal.note(text),
                 }
             }
-            let mut sent: BTreeMap<_, (Vec<u8>, Vec<Vec<u8>>, bool)> = BTreeMap::new();
+            /// A stream's octets, a datagram socket's messages, and whether it has ended.
+            type Sent = (Vec<u8>, Vec<Vec<u8>>, bool);
+            let mut sent: BTreeMap<_, Sent> = BTreeMap::new();
             for event in journal.events() {
                 let Some((c, talk)) = event.conversation.and_then(|c| Some((c, talks.get(c)?))) else { continue };
                 let datagrams = matches!(talk.transport, Transport::Udp | Transport::UnixDatagram);

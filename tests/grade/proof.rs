@@ -178,25 +178,39 @@ fn caught(program: &Program, mutant: &Mutant, path: PathBuf) -> Result<(), Faile
     }
 }
 
-/// Without what differs from run to run: ports, and how much the kernels hold between two programs. Both are numbers of
-/// four digits and more.
+/// Without what differs from run to run: ports, and how much the kernels hold between two programs, both numbers of four
+/// digits and more; and times, `80ms` or `1.5s`.
 fn mask(message: &str) -> String {
     let is_digit = |c: char| c.is_ascii_digit() || c == ',';
     let mut out = String::new();
     let mut rest = message;
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let end = rest[start..].find(|c| !is_digit(c)).map_or(rest.len(), |n| start + n);
-        out.push_str(&rest[..start]);
-        if end - start < 4 {
-            out.push_str(&rest[start..end]);
-        } else {
-            // How long a number is decides how far it stands from the margin.
-            out.truncate(out.trim_end_matches(' ').len());
-            out.push_str(" ####");
+        let (before, number) = rest.split_at(start);
+        out.push_str(before);
+        let end = number.find(|c| !is_digit(c)).unwrap_or(number.len());
+        rest = &number[end..];
+        match after_unit(rest) {
+            Some(tail) => {
+                out.push_str("##s");
+                rest = tail;
+            }
+            None if end < 4 => out.push_str(&number[..end]),
+            None => {
+                // How long a number is decides how far it stands from the margin.
+                out.truncate(out.trim_end_matches(' ').len());
+                out.push_str(" ####");
+            }
         }
-        rest = &rest[end..];
     }
     out + rest
+}
+
+/// What follows the unit of time (and the fraction before it) at the start of `text`, if there is one.
+fn after_unit(text: &str) -> Option<&str> {
+    let unit =
+        text.strip_prefix('.').map_or(text, |fraction| fraction.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let tail = ["ns", "µs", "ms", "s"].iter().find_map(|name| unit.strip_prefix(name))?;
+    (!tail.starts_with(char::is_alphanumeric)).then_some(tail)
 }
 
 fn text_of(verdict: &Verdict) -> String {

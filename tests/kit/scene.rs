@@ -65,6 +65,12 @@ impl Scene {
         self.start_on("127.0.0.1:0")
     }
 
+    /// As [`Scene::start`], with these options instead of the check's.
+    pub fn start_with(&mut self, options: &[&str]) -> Outcome {
+        self.options = options.iter().map(ToString::to_string).collect();
+        self.start()
+    }
+
     /// As [`Scene::start`], on an address of the check's choice.
     pub fn start_on(&mut self, address: &str) -> Outcome {
         let mut arguments = vec![address.to_string()];
@@ -146,10 +152,22 @@ impl Scene {
 
     /// Listens on a free port of loopback and starts the subject with that address, followed by the check's options.
     pub fn start_client(&mut self) -> Outcome<SocketAddr> {
+        self.start_client_with(true)
+    }
+
+    /// As [`Scene::start_client`], without its output in the dialogue: for output that differs from run to run.
+    pub fn start_client_unseen(&mut self) -> Outcome<SocketAddr> {
+        self.start_client_with(false)
+    }
+
+    fn start_client_with(&mut self, terminal: bool) -> Outcome<SocketAddr> {
         let address = self.listen()?;
         let mut arguments = vec![address.to_string()];
         arguments.extend(self.options.iter().cloned());
-        self.run(&arguments)?;
+        if !terminal {
+            self.journal.note(format!("{} {}", self.launch.name, arguments.join(" ")));
+        }
+        self.launch(&arguments, terminal)?;
         Ok(address)
     }
 
@@ -190,6 +208,23 @@ impl Scene {
         }
         let (stream, _) = listener.accept().map_err(|e| refused("accept", &e))?;
         Ok(self.talk(Stream::Tcp(stream), From::Server))
+    }
+
+    /// Nobody has connected; asked when the subject has ended, or is known to be elsewhere.
+    pub fn expect_nobody(&mut self) -> Outcome {
+        let listener = self.listener.as_ref().ok_or_else(|| Failure::new("a listener", "none"))?;
+        let ctx = netkata::context::Context::new().with_timeout(Duration::from_millis(1));
+        match ctx.wait_readable(listener).map_err(|e| refused("poll", &e))? {
+            netkata::context::Ready::Socket => Err(Failure::new("nobody to connect", "a connection")),
+            netkata::context::Ready::Ended(_) => Ok(()),
+        }
+    }
+
+    /// As [`Scene::run_with`], without its output in the dialogue: for output that differs from run to run.
+    pub fn run_unseen(&mut self, arguments: &[&str]) -> Outcome {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        self.journal.note(format!("{} {}", self.launch.name, arguments.join(" ")));
+        self.launch(&arguments, false)
     }
 
     /// Starts the subject with these arguments alone.

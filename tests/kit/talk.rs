@@ -272,6 +272,15 @@ impl Talk {
         }
     }
 
+    /// As [`Talk::read_to_end`], for a stream that is to end before it has brought more than `limit` octets.
+    pub fn read_to_end_within(&mut self, limit: usize) -> Outcome<Vec<u8>> {
+        if self.fill(limit + 1, |_| false).is_ok() {
+            let got = format!("more than {}, and the connection is still open", human::count(limit, "octet"));
+            return Err(Failure::new("the program to close the connection (FIN)", got));
+        }
+        self.read_to_end()
+    }
+
     /// Waits for `time` and expects nothing to come, not even a close.
     pub fn expect_silence(&mut self, time: Duration) -> Outcome {
         let _ = self.overhear(time);
