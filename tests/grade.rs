@@ -3,7 +3,7 @@
 //! ```text
 //! cargo test                                              everything
 //! cargo test ch03::echo_server                            one program
-//! cargo test time_server                                  one exercise
+//! cargo test ch03::time_server                            one exercise
 //! SUBJECT='python3 my_echo.py' cargo test ch03::echo_server    a program of your own, in any language
 //! SEED=4f2a cargo test …                                  the same random inputs again
 //! PROVE=1 cargo test --test grade                         the proof that wrong programs fail (`make prove`)

@@ -39,7 +39,7 @@ fn closes(s: &mut Scene) -> Outcome {
 }
 
 fn tells_ends(s: &mut Scene) -> Outcome {
-    let address = s.start_client()?;
+    let address = s.start_client_unseen()?;
     expect_line(s, &format!("trying {address} (1 of 1)"))?;
     let mut c = s.accept()?;
     let (theirs, ours) = ends(&c)?;

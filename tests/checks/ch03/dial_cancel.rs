@@ -26,7 +26,7 @@ pub fn program() -> Program {
 }
 
 fn connects(s: &mut Scene) -> Outcome {
-    let address = s.start_client()?;
+    let address = s.start_client_unseen()?;
     expect_line(s, &format!("dialling tcp://{address}"))?;
     let mut c = s.accept()?;
     let (theirs, ours) = ends(&c)?;
