@@ -1,5 +1,6 @@
 //! Documented ports and real ones. A page says 7007; the run takes whatever port is free.
 
+use netkata::proc_net;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -101,6 +102,18 @@ pub fn wait_for_listener(port: u16, deadline: Instant) -> Result<(), String> {
     while !is_listening(port) {
         if Instant::now() > deadline {
             return Err(format!("nobody listens on the port that stands for it ({port})"));
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// Waits until a socket of this port is in the state, by the names of RFC 9293.
+pub fn wait_for_state(port: u16, state: &str, deadline: Instant) -> Result<(), String> {
+    let reached = || proc_net::tcp_with_port(port).map(|table| table.iter().any(|s| s.state.to_string() == state));
+    while !reached().map_err(|e| e.to_string())? {
+        if Instant::now() > deadline {
+            return Err(format!("no socket of the port that stands for it ({port}) reaches {state}"));
         }
         thread::sleep(Duration::from_millis(2));
     }

@@ -109,6 +109,10 @@ impl<'a> Stage<'a> {
                 self.tap(name, *documented, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), real))?;
                 return Ok(());
             }
+            Action::Reaches(state, documented) => {
+                let real = self.normaliser.ports.to_real(&documented.to_string()).parse().map_err(|_| "no port")?;
+                return ports::wait_for_state(real, state, deadline);
+            }
             Action::Command(_) => return Ok(()),
         };
         self.show(name, shown);

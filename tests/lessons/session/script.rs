@@ -10,6 +10,7 @@
 //! | `server signal INT` | types Ctrl-C (`INT`), or sends `TERM`, `KILL` … from somewhere else |
 //! | `client exit 0` | waits for the end, with this status, or by a signal: `exit INT` |
 //! | `peer listens 7008` | waits until a program that announces nothing (`nc -l`) listens on this port |
+//! | `client reaches FIN_WAIT_2 7001` | waits until a socket of this port is in this state |
 //! | `# …` | a comment |
 //!
 //! Every command must have its `exit`: a reader wants to know how to get out as well.
@@ -61,6 +62,7 @@ pub enum Action {
     Signal(Signal),
     Exit(Exit),
     Listens(u16),
+    Reaches(String, u16),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -159,7 +161,7 @@ fn setting(script: &mut Script, text: &str) -> Result<bool, String> {
 fn step(text: &str) -> Result<(String, Action), String> {
     let len = text.bytes().take_while(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(b)).count();
     let (terminal, rest) = text.split_at(len);
-    let unknown = || format!("cannot read {text:?}: write NAME and one of $ > < ? eof signal exit listens");
+    let unknown = || format!("cannot read {text:?}: write NAME and one of $ > < ? eof signal exit listens reaches");
     if terminal.is_empty() {
         return Err(unknown());
     }
@@ -192,6 +194,10 @@ fn word(text: &str) -> Result<Option<Action>, String> {
         "listens" => {
             let port = value.rsplit(':').next().unwrap_or_default();
             Action::Listens(port.parse().map_err(|_| format!("{value:?} is not a port"))?)
+        }
+        "reaches" => {
+            let (state, port) = value.split_once(' ').unwrap_or((value, ""));
+            Action::Reaches(state.to_string(), port.trim().parse().map_err(|_| format!("{port:?} is not a port"))?)
         }
         _ => return Ok(None),
     }))
@@ -267,6 +273,7 @@ pub const SELF_CHECKS: &[SelfCheck] = &[
             ("client$ nc\nclient exit\n", "neither a number nor a signal"),
             ("client$ nc\nclient dance\n", "cannot read"),
             ("client$ nc\nclient listens here\n", "not a port"),
+            ("client$ nc\nclient reaches FIN_WAIT_2\n", "not a port"),
             ("folder: /\n", "folder: temp"),
             ("deadline: 5\n", "no unit"),
             ("client$ nc 127.0.0.1 7007\nclient exit 0\n", "line 1: which program is on port 7007?"),
