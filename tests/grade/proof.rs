@@ -6,7 +6,7 @@
 use crate::exercise::target_folder;
 use crate::{conclude, root, stage};
 use libtest_mimic::{Failed, Trial};
-use netkata::course::{Catalogue, Kind as Form, predict, stub};
+use netkata::course::{Catalogue, Exercise, Kind as Form, predict, stub};
 use netkata_kit::check::{Check, Kind, Program};
 use netkata_kit::message::{LINES, Style};
 use netkata_kit::mutant::{self, Mutant};
@@ -31,6 +31,8 @@ pub fn trials(programs: &[Program]) -> Result<Vec<Trial>, String> {
     let mut sources = BTreeMap::new();
     let mut trials = Vec::new();
     for exercise in catalogue.exercises() {
+        let given = exercise.clone();
+        trials.push(Trial::test(format!("{}::is_handed_out_as_derived", exercise.id()), move || as_derived(&given)));
         if exercise.kind == Form::Build {
             sources.insert(format!("solution-{}", exercise.name), exercise.solution_text()?);
             sources.insert(format!("stub-{}", exercise.name), stub::of(exercise)?);
@@ -101,6 +103,15 @@ fn orphan(mutant: &Mutant) -> Trial {
     Trial::test(format!("{}::mutant_{}", id(mutant), mutant.name), move || {
         Err(format!("{path}: no such program").into())
     })
+}
+
+/// What the learner starts from is what the solution gives without its answers.
+fn as_derived(exercise: &Exercise) -> Result<(), Failed> {
+    if stub::is_untouched(exercise)? {
+        return Ok(());
+    }
+    Err(format!("{} is not the stub of its solution: cargo run reset {}", exercise.file.display(), exercise.name)
+        .into())
 }
 
 fn apply(base: &str, patch: &str) -> Result<String, String> {
