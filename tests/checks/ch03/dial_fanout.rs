@@ -35,7 +35,6 @@ pub fn program() -> Program {
 /// Its own listener accepts one connection; all dialers have connected before one is taken.
 fn one_wins(s: &mut Scene) -> Outcome {
     let n = s.rng.u16(3..9);
-    s.journal.note(format!("--dialers {n} --take-after 300ms"));
     s.run_unseen(&["--dialers", &n.to_string(), "--take-after", "300ms"])?;
     s.expect_exit(0, SOON)?;
     let lines = output(s)?;
