@@ -514,6 +514,6 @@ fn panic_line(said: &str) -> Option<String> {
     let place = head.rsplit("panicked at ").next().unwrap_or_default().trim_end_matches(':');
     // The path differs from machine to machine; the file and line do not.
     let place = place.rsplit('/').next().unwrap_or(place);
-    let message: String = lines.next().unwrap_or_default().chars().take(80).collect();
+    let message: String = lines.next().unwrap_or_default().chars().take(48).collect();
     Some(format!("it panicked at {place}: {message}"))
 }
