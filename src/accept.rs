@@ -2,15 +2,19 @@
 //! later.
 
 use crate::addr::Network;
+use crate::conn::{Conn, Peer};
 use crate::context::{Context, Ready};
 use crate::crew::Crew;
+use crate::endpoint::Endpoint;
 use crate::error::{Attempt, Result, is_about_one_connection, is_shortage};
 use crate::exit::log;
 use crate::human;
+use crate::listen::{self, Accept};
 use crate::slots::{Slot, Slots};
-use crate::{listen, stop, sys};
+use crate::{stop, sys};
+use std::fmt::Display;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -43,10 +47,33 @@ pub fn run<H>(network: Network, address: &str, limits: &Limits, handle: H) -> Re
 where
     H: Fn(TcpStream, SocketAddr) + Clone + Send + 'static,
 {
+    serve_until_signalled(|| listen::tcp_announced(network, address), address, limits, handle)
+}
+
+/// As [`run`], on any endpoint that takes streams: a TCP port, a socket file, an abstract name.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_on<H>(endpoint: &Endpoint, limits: &Limits, handle: H) -> Result<()>
+where
+    H: Fn(Conn, Peer) + Clone + Send + 'static,
+{
+    serve_until_signalled(|| listen::announced(endpoint), endpoint, limits, handle)
+}
+
+fn serve_until_signalled<L, H>(
+    listen: impl FnOnce() -> Result<L>,
+    address: impl Display,
+    limits: &Limits,
+    handle: H,
+) -> Result<()>
+where
+    L: Accept,
+    H: Fn(L::Stream, L::Peer) + Clone + Send + 'static,
+{
     sys::limits::raise_descriptors().attempt("raise", "the limit on open descriptors")?;
     let stop = stop::on_signals()?;
-    let listener = listen::tcp_announced(network, address)?;
-    match serve(&stop, listener, limits, handle).attempt("accept", address)? {
+    match serve(&stop, listen()?, limits, handle).attempt("accept", address)? {
         0 => {}
         left => {
             let (left, grace) = (human::count(left, "connection"), human::duration(limits.grace));
@@ -61,9 +88,10 @@ where
 ///
 /// # Errors
 /// When the listener itself fails for good. What goes wrong with one connection is `handle`'s to deal with.
-pub fn serve<H>(ctx: &Context, listener: TcpListener, limits: &Limits, handle: H) -> io::Result<usize>
+pub fn serve<L, H>(ctx: &Context, listener: L, limits: &Limits, handle: H) -> io::Result<usize>
 where
-    H: Fn(TcpStream, SocketAddr) + Clone + Send + 'static,
+    L: Accept,
+    H: Fn(L::Stream, L::Peer) + Clone + Send + 'static,
 {
     // A client may be gone between poll(2) and accept(2); the listener must not block then.
     listener.set_nonblocking(true)?;
@@ -71,7 +99,7 @@ where
     let crew = Crew::new("connection");
     let mut pause = FIRST_PAUSE;
     while ctx.wait_readable(&listener)? == Ready::Socket {
-        let trouble = match listener.accept() {
+        let trouble = match listener.accept_one() {
             Ok((stream, peer)) => match slots.take() {
                 Some(slot) => start(&crew, stream, peer, slot, handle.clone()).err(),
                 None => {
@@ -98,18 +126,19 @@ where
 }
 
 /// When no thread can be had, the connection is closed by dropping it, and the place is free again.
-fn start<H>(crew: &Crew, stream: TcpStream, peer: SocketAddr, slot: Slot, handle: H) -> io::Result<()>
+fn start<S, P, H>(crew: &Crew, stream: S, peer: P, slot: Slot, handle: H) -> io::Result<()>
 where
-    H: FnOnce(TcpStream, SocketAddr) + Send + 'static,
+    S: Send + 'static,
+    P: Display + Send + 'static,
+    H: FnOnce(S, P) + Send + 'static,
 {
-    // Some systems let an accepted socket inherit the listener's non-blocking mode.
-    stream.set_nonblocking(false)?;
     crew.run(move || {
         // Held until the job ends, however it ends.
         let _slot = slot;
         // The panic's own message names the thread, which has served others before. Nobody uses what was in use here.
+        let name = peer.to_string();
         if catch_unwind(AssertUnwindSafe(|| handle(stream, peer))).is_err() {
-            log(format_args!("{peer}: cut off by a panic"));
+            log(format_args!("{name}: cut off by a panic"));
         }
     })
 }
@@ -118,6 +147,7 @@ where
 mod tests {
     use super::*;
     use std::io::{Read, Write};
+    use std::net::TcpListener;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
     use std::thread;

@@ -5,12 +5,16 @@
 //! attempt and for the context together.
 
 use crate::addr::{Network, resolve};
+use crate::conn::Conn;
 use crate::context::{Cause, Context, Ready};
+use crate::endpoint::Endpoint;
 use crate::error::{Attempt, NetError, Result};
 use crossbeam_channel::{bounded, select};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::ffi::OsStr;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::ffi::OsStrExt;
 use std::thread;
 use std::time::Duration;
 
@@ -41,6 +45,26 @@ pub fn dial(ctx: &Context, address: &str) -> Result<TcpStream> {
 /// As [`Dialer::dial`].
 pub fn dial_timeout(address: &str, timeout: Duration) -> Result<TcpStream> {
     dial(&Context::new().with_timeout(timeout), address)
+}
+
+/// Connects a stream to `endpoint`, TCP or Unix, within the context's time.
+///
+/// # Errors
+/// As [`Dialer::dial`]. UDP has no streams, and is refused.
+pub fn endpoint(ctx: &Context, endpoint: &Endpoint) -> Result<Conn> {
+    let unix = |address: io::Result<SockAddr>| -> io::Result<Conn> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        connect(ctx, &socket, &address?)?;
+        Ok(Conn::Unix(socket.into()))
+    };
+    match endpoint {
+        Endpoint::Tcp(address) => return dial(ctx, address).map(Conn::Tcp),
+        Endpoint::Udp(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "no streams over UDP")),
+        Endpoint::Unix(path) => unix(SockAddr::unix(path)),
+        // socket2 takes a path that begins with a NUL for an abstract name, as the kernel does.
+        Endpoint::Abstract(name) => unix(SockAddr::unix(OsStr::from_bytes(&[b"\0", name.as_slice()].concat()))),
+    }
+    .attempt("connect", endpoint)
 }
 
 impl Dialer {

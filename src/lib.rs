@@ -6,6 +6,7 @@
 //! | you want to | module |
 //! |---|---|
 //! | turn `host:port` into socket addresses | [`addr`] |
+//! | name a TCP, UDP or Unix endpoint, and not care which it is | [`endpoint`], [`conn`], [`socket_file`] |
 //! | listen, and say where | [`listen`] |
 //! | accept connections until told to stop | [`accept`], [`slots`], [`crew`] |
 //! | stop on SIGINT or SIGTERM, cancel, time out | [`context`], [`stop`], [`deadline`] |
@@ -19,11 +20,13 @@
 pub mod accept;
 pub mod addr;
 pub mod black_hole;
+pub mod conn;
 pub mod context;
 pub mod course;
 pub mod crew;
 pub mod deadline;
 pub mod dial;
+pub mod endpoint;
 pub mod error;
 pub mod exit;
 pub mod heartbeat;
@@ -32,6 +35,7 @@ pub mod human;
 pub mod listen;
 pub mod proc_net;
 pub mod slots;
+pub mod socket_file;
 pub mod stop;
 pub mod sys;
 pub mod tap;

@@ -1,11 +1,16 @@
 //! Listening on an address, and saying so on the first line of standard output.
 
 use crate::addr::{Network, resolve_listen};
-use crate::error::{Attempt, Result};
+use crate::conn::{Conn, Peer};
+use crate::endpoint::Endpoint;
+use crate::error::{Attempt, NetError, Result};
+use crate::socket_file::{self, SocketFile};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Connections that have finished their handshake wait here for accept(2). The kernel cuts this to
 /// `net.core.somaxconn`. std asks for 128, which a burst of a few hundred clients overruns.
@@ -24,7 +29,7 @@ pub fn tcp(network: Network, address: &str) -> Result<TcpListener> {
             Err(e) => failure = Some(e),
         }
     }
-    Err(failure.unwrap_or_else(|| crate::error::NetError::invalid("listen", address, "no address")))
+    Err(failure.unwrap_or_else(|| NetError::invalid("listen", address, "no address")))
 }
 
 fn bind(network: Network, address: SocketAddr) -> io::Result<TcpListener> {
@@ -45,8 +50,7 @@ fn bind(network: Network, address: SocketAddr) -> io::Result<TcpListener> {
 /// # Errors
 /// When standard output is closed.
 pub fn announce(scheme: &str, address: impl Display) -> Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "listening on {scheme}://{address}").and_then(|()| out.flush()).attempt("write", "standard output")
+    say_where(format_args!("{scheme}://{address}"))
 }
 
 /// Listens on TCP and announces it: the first two lines of most servers here.
@@ -57,6 +61,104 @@ pub fn tcp_announced(network: Network, address: &str) -> Result<TcpListener> {
     let listener = tcp(network, address)?;
     announce("tcp", listener.local_addr().attempt("listen", address)?)?;
     Ok(listener)
+}
+
+/// What an accept loop needs of a listener.
+pub trait Accept: AsFd {
+    /// A connection.
+    type Stream: Send + 'static;
+    /// Who it is from.
+    type Peer: Display + Send + 'static;
+    /// Takes the next connection.
+    ///
+    /// # Errors
+    /// As accept(2).
+    fn accept_one(&self) -> io::Result<(Self::Stream, Self::Peer)>;
+    /// Whether [`Accept::accept_one`] returns at once when there is none.
+    ///
+    /// # Errors
+    /// As fcntl(2).
+    fn set_nonblocking(&self, on: bool) -> io::Result<()>;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+    type Peer = SocketAddr;
+
+    fn accept_one(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = self.accept()?;
+        // Some systems let an accepted socket inherit the listener's non-blocking mode.
+        stream.set_nonblocking(false)?;
+        Ok((stream, peer))
+    }
+
+    fn set_nonblocking(&self, on: bool) -> io::Result<()> {
+        TcpListener::set_nonblocking(self, on)
+    }
+}
+
+/// A listener for streams, TCP or Unix. Dropping it removes its socket file.
+#[derive(Debug)]
+pub enum Listener {
+    /// On a TCP port.
+    Tcp(TcpListener),
+    /// On a socket file or an abstract name; and how many clients have come so far.
+    Unix(SocketFile, AtomicU64),
+}
+
+/// Listens on `endpoint` and announces it.
+///
+/// # Errors
+/// As [`tcp()`], and as bind(2) for socket files. UDP has no connections to accept, and is refused.
+pub fn announced(endpoint: &Endpoint) -> Result<Listener> {
+    let unix = |bound: io::Result<SocketFile>| -> Result<Listener> {
+        let socket = bound.attempt("listen", endpoint)?;
+        Ok(Listener::Unix(socket, AtomicU64::new(0)))
+    };
+    match endpoint {
+        Endpoint::Tcp(address) => return tcp_announced(Network::Tcp, address).map(Listener::Tcp),
+        Endpoint::Udp(_) => Err(NetError::invalid("listen", endpoint.to_string(), "no streams over UDP")),
+        Endpoint::Unix(path) => unix(socket_file::listen(path)),
+        Endpoint::Abstract(name) => unix(socket_file::listen_abstract(name)),
+    }
+    .and_then(|listener| say_where(endpoint).map(|()| listener))
+}
+
+fn say_where(endpoint: impl Display) -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on {endpoint}").and_then(|()| out.flush()).attempt("write", "standard output")
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Listener::Tcp(l) => l.as_fd(),
+            Listener::Unix(l, _) => l.listener.as_fd(),
+        }
+    }
+}
+
+impl Accept for Listener {
+    type Stream = Conn;
+    type Peer = Peer;
+
+    fn accept_one(&self) -> io::Result<(Conn, Peer)> {
+        match self {
+            Listener::Tcp(l) => l.accept_one().map(|(stream, peer)| (Conn::Tcp(stream), Peer::Tcp(peer))),
+            Listener::Unix(l, clients) => {
+                let (stream, _) = l.listener.accept()?;
+                stream.set_nonblocking(false)?;
+                Ok((Conn::Unix(stream), Peer::Unix(clients.fetch_add(1, Relaxed) + 1)))
+            }
+        }
+    }
+
+    fn set_nonblocking(&self, on: bool) -> io::Result<()> {
+        match self {
+            Listener::Tcp(l) => TcpListener::set_nonblocking(l, on),
+            Listener::Unix(l, _) => l.listener.set_nonblocking(on),
+        }
+    }
 }
 
 #[cfg(test)]
