@@ -6,6 +6,8 @@
 
 #[path = "interop/ch03.rs"]
 mod ch03;
+#[path = "interop/ch04/mod.rs"]
+mod ch04;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use netkata::proc_net::{self, State};
@@ -21,7 +23,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = ch03::TESTS.iter().map(|test| test.trial()).collect();
+    let trials = ch03::TESTS.iter().chain(ch04::tests()).map(|test| test.trial()).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

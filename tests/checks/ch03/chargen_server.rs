@@ -1,6 +1,6 @@
 //! `chargen_server`: RFC 864, to clients that leave, stall and talk.
 
-use super::common;
+use crate::checks::common;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 use std::io::Read;

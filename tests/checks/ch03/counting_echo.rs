@@ -1,6 +1,6 @@
 //! `counting_echo`: an echo that counts, and a stop in good order.
 
-use super::common;
+use crate::checks::common;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 

@@ -1,6 +1,6 @@
 //! `daytime_client`: RFC 867 from the other side.
 
-use super::common;
+use crate::checks::common;
 use netkata_kit::prelude::*;
 
 /// The most a reply may hold.

@@ -1,6 +1,6 @@
 //! `daytime_server`: RFC 867.
 
-use super::common;
+use crate::checks::common;
 use jiff::{Timestamp, tz::Offset};
 use netkata_kit::prelude::*;
 

@@ -1,6 +1,6 @@
 //! `deadline_server`: two clocks on a connection, one that octets move on, and one that nothing moves.
 
-use super::common;
+use crate::checks::common;
 use netkata_kit::prelude::*;
 
 const ANEW: &str =

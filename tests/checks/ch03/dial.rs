@@ -1,9 +1,9 @@
 //! `dial`: a name, its addresses, and what came of each.
 
-use super::common;
 use super::dialling::{
     SOON, black_hole, ends, expect_bad_usage, expect_end_after, expect_in_error, expect_line, refusing,
 };
+use crate::checks::common;
 use netkata_kit::prelude::*;
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

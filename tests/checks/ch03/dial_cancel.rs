@@ -1,7 +1,7 @@
 //! `dial_cancel`: a connect in flight that can be called off.
 
-use super::common;
 use super::dialling::{SOON, ends, expect_end_after, expect_in_error, expect_line, refusing};
+use crate::checks::common;
 use netkata::human;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;

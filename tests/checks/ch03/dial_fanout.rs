@@ -2,8 +2,8 @@
 //!
 //! Who wins is up to the scheduler, so what the program prints is not shown in the dialogue.
 
-use super::common;
 use super::dialling::{SOON, black_hole, expect_end_after, expect_in_error, refusing};
+use crate::checks::common;
 use netkata_kit::prelude::*;
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr};

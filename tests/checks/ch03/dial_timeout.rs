@@ -1,7 +1,7 @@
 //! `dial_timeout`: several addresses, one budget of time, a hook before each connect.
 
-use super::common;
 use super::dialling::{SOON, black_hole, ends, expect_bad_usage, expect_end_after, expect_in_error, refusing};
+use crate::checks::common;
 use netkata::human;
 use netkata_kit::prelude::*;
 

@@ -1,6 +1,6 @@
 //! `echo_client`: sends lines, prints the lines that answer.
 
-use super::common;
+use crate::checks::common;
 use netkata_kit::prelude::*;
 
 /// The longest line of the contract, its end included.

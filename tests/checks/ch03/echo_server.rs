@@ -1,6 +1,6 @@
 //! `echo_server`: RFC 862, a thread per connection.
 
-use super::common;
+use crate::checks::common;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 use std::io::{Read, Write};

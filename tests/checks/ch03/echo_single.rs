@@ -1,6 +1,6 @@
 //! `echo_single`: line by line, one client at a time.
 
-use super::common;
+use crate::checks::common;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 

@@ -2,8 +2,8 @@
 //!
 //! What the client prints comes beside the dialogue, now a little sooner and now a little later: it is not shown in it.
 
-use super::common;
 use super::dialling::{SOON, expect_end_after};
+use crate::checks::common;
 use netkata_kit::prelude::*;
 
 const STREAM: &str = "RFC 9293 §3.8: a stream of octets: one read may bring two messages, or half of one";

@@ -1,6 +1,6 @@
 //! `heartbeat_server`: pings its clients and leaves those that stay silent. The times of the lesson, divided by ten.
 
-use super::common;
+use crate::checks::common;
 use netkata::human;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;

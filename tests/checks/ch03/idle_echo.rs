@@ -1,6 +1,6 @@
 //! `idle_echo`: lines, and the deadline that only a line moves on.
 
-use super::common;
+use crate::checks::common;
 use netkata_kit::prelude::*;
 
 const ABSOLUTE: &str = "socket(7): SO_RCVTIMEO limits each read anew; only a deadline limits a line";

@@ -1,6 +1,6 @@
 //! `listen`: a listener and its queue.
 
-use super::common;
+use crate::checks::common;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};

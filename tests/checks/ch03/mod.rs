@@ -1,7 +1,6 @@
 //! Chapter 3: reliable TCP streams.
 
 mod chargen_server;
-mod common;
 mod counting_echo;
 mod daytime_client;
 mod daytime_server;

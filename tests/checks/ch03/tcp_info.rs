@@ -2,8 +2,8 @@
 //!
 //! The numbers differ from run to run, so what the program prints is not shown in the dialogue.
 
-use super::common;
 use super::dialling::{SOON, expect_end_after};
+use crate::checks::common;
 use netkata_kit::prelude::*;
 
 pub fn program() -> Program {

@@ -1,6 +1,6 @@
 //! `time_server`: RFC 868, four octets and a close.
 
-use super::common;
+use crate::checks::common;
 use netkata_kit::prelude::*;
 use std::io::Read;
 use std::net::TcpStream;

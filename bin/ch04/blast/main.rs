@@ -1,0 +1,3 @@
+//! `blast`: to be written.
+
+fn main() {}

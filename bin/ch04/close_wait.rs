@@ -1,0 +1,3 @@
+//! `close_wait`: to be written.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `head_client`: to be written.
+
+fn main() {}

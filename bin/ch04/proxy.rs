@@ -1,0 +1,3 @@
+//! `proxy`: to be written.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `read_chunks`: to be written.
+
+fn main() {}

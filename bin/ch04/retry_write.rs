@@ -1,0 +1,3 @@
+//! `retry_write`: to be written.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `socket_options`: to be written.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `tcp_ping`: to be written.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `tlv`: to be written.
+
+fn main() {}

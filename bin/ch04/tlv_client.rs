@@ -1,0 +1,3 @@
+//! `tlv_client`: to be written.
+
+fn main() {}

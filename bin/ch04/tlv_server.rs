@@ -1,0 +1,3 @@
+//! `tlv_server`: to be written.
+
+fn main() {}

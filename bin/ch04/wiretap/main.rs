@@ -1,0 +1,3 @@
+//! `wiretap`: to be written.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! `word_scanner`: to be written.
+
+fn main() {}

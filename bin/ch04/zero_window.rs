@@ -1,0 +1,3 @@
+//! `zero_window`: to be written.
+
+fn main() {}

@@ -1,0 +1,7 @@
+//! `close_wait`: to be written.
+
+use netkata_kit::prelude::*;
+
+pub fn program() -> Program {
+    Program::finished(4, "close_wait")
+}

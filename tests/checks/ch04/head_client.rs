@@ -1,0 +1,7 @@
+//! `head_client`: to be written.
+
+use netkata_kit::prelude::*;
+
+pub fn program() -> Program {
+    Program::finished(4, "head_client")
+}

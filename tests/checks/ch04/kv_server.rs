@@ -1,0 +1,7 @@
+//! `kv_server`: to be written.
+
+use netkata_kit::prelude::*;
+
+pub fn program() -> Program {
+    Program::exercise(4, "kv_server")
+}

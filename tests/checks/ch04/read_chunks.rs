@@ -1,0 +1,7 @@
+//! `read_chunks`: to be written.
+
+use netkata_kit::prelude::*;
+
+pub fn program() -> Program {
+    Program::finished(4, "read_chunks")
+}

@@ -1,0 +1,7 @@
+//! `retry_write`: to be written.
+
+use netkata_kit::prelude::*;
+
+pub fn program() -> Program {
+    Program::finished(4, "retry_write")
+}

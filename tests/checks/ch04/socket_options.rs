@@ -1,0 +1,7 @@
+//! `socket_options`: to be written.
+
+use netkata_kit::prelude::*;
+
+pub fn program() -> Program {
+    Program::finished(4, "socket_options")
+}

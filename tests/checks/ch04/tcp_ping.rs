@@ -1,0 +1,7 @@
+//! `tcp_ping`: to be written.
+
+use netkata_kit::prelude::*;
+
+pub fn program() -> Program {
+    Program::finished(4, "tcp_ping")
+}

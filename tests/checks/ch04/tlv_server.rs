@@ -1,0 +1,7 @@
+//! `tlv_server`: to be written.
+
+use netkata_kit::prelude::*;
+
+pub fn program() -> Program {
+    Program::finished(4, "tlv_server")
+}

@@ -1,0 +1,7 @@
+//! `wiretap`: to be written.
+
+use netkata_kit::prelude::*;
+
+pub fn program() -> Program {
+    Program::finished(4, "wiretap")
+}

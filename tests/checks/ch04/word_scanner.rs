@@ -1,0 +1,7 @@
+//! `word_scanner`: to be written.
+
+use netkata_kit::prelude::*;
+
+pub fn program() -> Program {
+    Program::finished(4, "word_scanner")
+}

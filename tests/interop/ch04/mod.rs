@@ -1,0 +1,12 @@
+//! Chapter 4 and its peers.
+
+mod frames;
+mod relays;
+mod sockets;
+mod streams;
+
+use crate::Test;
+
+pub fn tests() -> Vec<&'static Test> {
+    [frames::TESTS, relays::TESTS, streams::TESTS, sockets::TESTS].into_iter().flatten().collect()
+}
