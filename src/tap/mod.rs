@@ -10,8 +10,9 @@ pub mod journal;
 mod link;
 mod packet;
 pub mod pcapng;
+pub mod protocol;
 pub mod relay;
 pub mod svg;
 mod wire;
 
-pub use journal::{Conversation, Event, From, Journal, Kind, Transport};
+pub use journal::{Conversation, Event, From, Journal, Kind, Missing, Transport, Why};
