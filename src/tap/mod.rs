@@ -7,10 +7,10 @@
 mod chart;
 pub mod dialogue;
 pub mod journal;
-mod link;
 mod packet;
 pub mod pcapng;
 pub mod protocol;
+mod recorder;
 pub mod relay;
 pub mod svg;
 mod wire;
