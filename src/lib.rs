@@ -14,6 +14,7 @@
 //! | show that one is still there | [`heartbeat`] |
 //! | say what failed, to whom, and why | [`error`], [`exit`] |
 //! | load a server, and compare every answer | [`load`] |
+//! | carry octets between two connections | [`relay`] |
 //! | show octets and conversations | [`hexdump`], [`tap`] |
 //! | read and write durations as people do | [`human`] |
 //! | read the kernel's socket tables | [`proc_net`], [`sys`] |
@@ -36,6 +37,7 @@ pub mod human;
 pub mod listen;
 pub mod load;
 pub mod proc_net;
+pub mod relay;
 pub mod slots;
 pub mod socket_file;
 pub mod stop;

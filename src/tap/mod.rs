@@ -7,11 +7,12 @@
 mod chart;
 pub mod dialogue;
 pub mod journal;
-mod link;
 mod packet;
 pub mod pcapng;
+pub mod protocol;
+mod recorder;
 pub mod relay;
 pub mod svg;
 mod wire;
 
-pub use journal::{Conversation, Event, From, Journal, Kind, Transport};
+pub use journal::{Conversation, Event, From, Journal, Kind, Missing, Transport, Why};
