@@ -88,15 +88,16 @@ impl Subject {
         Ok(Self { child, stdin, stdout, stderr, readers, journal: journal.clone(), conversation, status: None })
     }
 
-    /// Reads lines until one says `listening on SCHEME://ADDRESS`, and returns the address.
+    /// Reads lines until one says `listening on SCHEME://ADDRESS`, and returns the address: `127.0.0.1:40123`, the path of
+    /// a socket file, or `@name` for `listening on unix:@name`.
     pub fn announced(&self) -> Outcome<String> {
         let until = Instant::now() + START;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.stdout.line(left) {
                 Ok(line) => {
-                    if let Some((_, address)) = line.strip_prefix("listening on ").and_then(|l| l.split_once("://")) {
-                        return Ok(address.trim().into());
+                    if let Some(address) = line.strip_prefix("listening on ").and_then(address_in) {
+                        return Ok(address.into());
                     }
                 }
                 Err((so_far, ended)) => return Err(self.silent_start(&so_far, ended)),
@@ -251,6 +252,11 @@ impl Subject {
         line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
     }
 
+    /// Open descriptors (proc(5), /proc/PID/fd). `None` where there is no /proc.
+    pub fn descriptors(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/fd", self.pid())).ok()?.count())
+    }
+
     /// User and system time so far (proc(5), /proc/PID/stat fields 14 and 15).
     pub fn processor_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
@@ -276,6 +282,12 @@ impl Drop for Subject {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The address of a URL.
+fn address_in(url: &str) -> Option<&str> {
+    let url = url.trim();
+    url.split_once("://").map(|(_, address)| address).or_else(|| url.strip_prefix("unix:"))
 }
 
 /// A thread's state, as in ps(1): R runs, S sleeps, T is stopped (proc(5), the third field of `stat`).
