@@ -14,6 +14,7 @@
 //! | show that one is still there | [`heartbeat`] |
 //! | say what failed, to whom, and why | [`error`], [`exit`] |
 //! | show octets and conversations | [`hexdump`], [`tap`] |
+//! | cut a stream into frames: type, length, value | [`tlv`] |
 //! | read and write durations as people do | [`human`] |
 //! | read the kernel's socket tables | [`proc_net`], [`sys`] |
 
@@ -39,3 +40,4 @@ pub mod socket_file;
 pub mod stop;
 pub mod sys;
 pub mod tap;
+pub mod tlv;
