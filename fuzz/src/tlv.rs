@@ -2,7 +2,7 @@
 
 use crate::mutate::{mutate, noise, number};
 use fastrand::Rng;
-use netkata::tlv::{Decoded, Error, Header, LIMIT, Reader, VALUES, Value, decode};
+use netkata::tlv::{Decoded, Header, LIMIT, Reader, VALUES, Value, decode};
 use std::io::Read;
 
 /// Lengths at which a codec of this kind is wrong.
@@ -58,7 +58,6 @@ fn read_all(stream: impl Read) -> (Vec<Value>, String) {
         match reader.read_value() {
             Ok(Some(value)) => values.push(value),
             Ok(None) => return (values, "the end".into()),
-            Err(Error::Incomplete(why)) => return (values, format!("{} missing", why.want - why.got)),
             Err(e) => return (values, e.to_string()),
         }
     }
@@ -72,11 +71,8 @@ fn decode_all(octets: &[u8]) -> (Vec<Value>, String) {
                 values.push(value);
                 at += used;
             }
-            Decoded::Incomplete(missing) => return (values, format!("{missing} missing")),
-            Decoded::Invalid(mut why) => {
-                why.offset += at as u64;
-                return (values, why.to_string());
-            }
+            Decoded::Incomplete(why) => return (values, why.after(at as u64).to_string()),
+            Decoded::Invalid(why) => return (values, why.after(at as u64).to_string()),
         }
     }
     (values, "the end".into())

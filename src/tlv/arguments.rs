@@ -5,7 +5,7 @@ use crate::error::{Attempt, NetError, Result};
 use crate::human::thousands;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 /// The options, flattened into a program's own.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,33 @@ impl Given {
     pub fn values(&self) -> Result<Vec<Value>> {
         self.0.iter().map(|(form, given)| value(*form, given)).collect()
     }
+
+    /// The values; where none is given, each line of standard input as a String, as it comes.
+    ///
+    /// # Errors
+    /// As [`Given::values`], before the first; a line that is too long or no text is an error in its turn.
+    pub fn values_or_lines(&self) -> Result<Box<dyn Iterator<Item = Result<Value>>>> {
+        if self.is_empty() {
+            return Ok(Box::new(std::iter::from_fn(|| line(&mut io::stdin().lock()).transpose())));
+        }
+        Ok(Box::new(self.values()?.into_iter().map(Ok)))
+    }
+}
+
+/// The next line without its end, LF or CR LF; the last need not have one.
+fn line(from: &mut impl BufRead) -> Result<Option<Value>> {
+    let mut line = Vec::new();
+    // Room for the longest value and its line end; what is longer is refused as a value.
+    let got = from.take(u64::from(LIMIT) + 3).read_until(b'\n', &mut line).attempt("read", "standard input")?;
+    if line.ends_with(b"\n") {
+        line.pop();
+        line.pop_if(|octet| *octet == b'\r');
+    }
+    if line.len() > LIMIT as usize {
+        let why = format!("a line of more than {} octets", thousands(LIMIT as usize));
+        return Err(NetError::invalid("read", "standard input", why));
+    }
+    if got == 0 { Ok(None) } else { text(line, "standard input").map(Some) }
 }
 
 fn value(form: Form, given: &str) -> Result<Value> {
@@ -150,6 +177,21 @@ mod tests {
         ] {
             assert_eq!(given(&line).values().expect_err("wrong").to_string(), said);
         }
+    }
+
+    #[test]
+    fn lines_are_strings() {
+        let mut input = &b"ebb\r\n\nflood"[..];
+        for expected in [Some("ebb"), Some(""), Some("flood"), None] {
+            assert_eq!(line(&mut input).expect("text"), expected.map(|t| Value::String(t.into())));
+        }
+        let e = line(&mut &b"\xff\n"[..]).expect_err("no text").to_string();
+        assert_eq!(e, "encode standard input: not UTF-8: octet 0 of a String of 1 octet is ff");
+        let mut long = io::repeat(b'~').take(u64::from(LIMIT)).chain(&b"\n"[..]);
+        let longest = line(&mut io::BufReader::new(&mut long)).expect("at the limit").expect("a value");
+        assert_eq!(longest.octets().len(), LIMIT as usize);
+        let mut endless = io::BufReader::new(io::repeat(b'~'));
+        assert!(line(&mut endless).expect_err("endless").to_string().contains("a line of more than 10,485,760 octets"));
     }
 
     /// A file without end is read up to the limit.

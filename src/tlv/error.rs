@@ -91,6 +91,37 @@ impl Fault {
     }
 }
 
+impl Incomplete {
+    /// `there` is what came of a header, or of the value that follows one.
+    pub(super) fn here(value_of: Option<Kind>, there: &[u8], want: usize) -> Self {
+        let before = if value_of.is_some() { Header::LEN } else { 0 };
+        Self { offset: (before + there.len()) as u64, value_of, got: there.len() as u32, want: want as u32 }
+    }
+
+    /// At least so many octets must come before there is more to say.
+    pub fn missing(&self) -> usize {
+        (self.want - self.got) as usize
+    }
+
+    /// The same, where what was decoded begins `start` octets into the stream.
+    pub fn after(self, start: u64) -> Self {
+        Self { offset: start + self.offset, ..self }
+    }
+}
+
+impl Invalid {
+    /// The same, where what was decoded begins `start` octets into the stream.
+    pub fn after(self, start: u64) -> Self {
+        Self { offset: start + self.offset, ..self }
+    }
+}
+
+impl From<Incomplete> for Error {
+    fn from(incomplete: Incomplete) -> Self {
+        Error::Incomplete(incomplete)
+    }
+}
+
 impl From<Invalid> for Error {
     fn from(invalid: Invalid) -> Self {
         Error::Invalid(invalid)
