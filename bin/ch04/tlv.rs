@@ -135,7 +135,10 @@ fn dump(source: &Source) -> Result<()> {
 
 /// One read: whether anything came.
 fn read_more(input: &mut impl Read, there: &mut Vec<u8>) -> io::Result<bool> {
-    Ok(input.take(CHUNK as u64).read_to_end(there)? > 0)
+    let mut chunk = [0; CHUNK];
+    let got = input.read(&mut chunk)?;
+    there.extend_from_slice(&chunk[..got]);
+    Ok(got > 0)
 }
 
 /// As much of the wrong frame as tells what it is, and the error.
@@ -154,9 +157,10 @@ fn about(value: &Value) -> String {
 
 /// Sixteen octets a line; what the frame is stands behind the first.
 fn rows(octets: &[u8], offset: u64, about: &str) -> Result<()> {
-    for (i, line) in hexdump::dump(octets).lines().enumerate() {
+    for (i, octets) in octets.chunks(16).enumerate() {
         let note = if i == 0 { format!("  {about}") } else { String::new() };
-        exit::say(format_args!("{:08x}{}{note}", offset + 16 * i as u64, &line[8..]))?;
+        let row = hexdump::dump(octets);
+        exit::say(format_args!("{:08x}{}{note}", offset + 16 * i as u64, row[8..].trim_end()))?;
     }
     Ok(())
 }
