@@ -15,6 +15,7 @@
 //! | say what failed, to whom, and why | [`error`], [`exit`] |
 //! | carry octets between two connections | [`relay`] |
 //! | show octets and conversations | [`hexdump`], [`tap`] |
+//! | cut a stream into frames: type, length, value | [`tlv`] |
 //! | read and write durations as people do | [`human`] |
 //! | read the kernel's socket tables | [`proc_net`], [`sys`] |
 
@@ -41,3 +42,4 @@ pub mod socket_file;
 pub mod stop;
 pub mod sys;
 pub mod tap;
+pub mod tlv;
