@@ -78,15 +78,16 @@ fn read_input() -> Result<Vec<u8>> {
     Ok(octets)
 }
 
-/// Lets time pass: the system's in the program, a list of what was asked for in a test.
+/// Lets time pass, and tells why: the system's clock in the program, a list of what was asked for in a test.
 pub trait Clock {
     /// Returns when `time` has passed.
-    fn sleep(&mut self, time: Duration);
+    fn wait(&mut self, time: Duration, why: String);
 }
 
 impl Clock for Context {
-    fn sleep(&mut self, time: Duration) {
-        let _ = Context::sleep(self, time);
+    fn wait(&mut self, time: Duration, why: String) {
+        exit::log(why);
+        let _ = self.sleep(time);
     }
 }
 
@@ -118,15 +119,14 @@ pub fn retry_write(
             Ok(()) => return Ok(written),
             Err(error) if is_temporary(&error) && attempt < attempts => {
                 attempt += 1;
-                let (why, pause) = (cause_text(&error), human::duration(pause));
-                exit::log(format_args!("temporary error: {why}; attempt {attempt} of {attempts} in {pause}"));
+                let (error, time) = (cause_text(&error), human::duration(pause));
+                clock.wait(pause, format!("temporary error: {error}; attempt {attempt} of {attempts} in {time}"));
             }
             Err(error) => {
                 let exhausted = is_temporary(&error);
                 return Err(Failure { error, written, exhausted });
             }
         }
-        clock.sleep(pause);
     }
 }
 
