@@ -13,6 +13,7 @@
 //! | connect to the first address that answers, or to one that never does | [`dial`], [`black_hole`] |
 //! | show that one is still there | [`heartbeat`] |
 //! | say what failed, to whom, and why | [`error`], [`exit`] |
+//! | carry octets between two connections | [`relay`] |
 //! | show octets and conversations | [`hexdump`], [`tap`] |
 //! | read and write durations as people do | [`human`] |
 //! | read the kernel's socket tables | [`proc_net`], [`sys`] |
@@ -34,6 +35,7 @@ pub mod hexdump;
 pub mod human;
 pub mod listen;
 pub mod proc_net;
+pub mod relay;
 pub mod slots;
 pub mod socket_file;
 pub mod stop;

@@ -1,5 +1,6 @@
 //! The journal: what happened in one or several conversations, in the order in which it was seen.
 
+pub use crate::relay::From;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,25 +18,6 @@ pub enum Transport {
     UnixDatagram,
     /// Standard input and output of a program.
     Stdio,
-}
-
-/// Which side an event comes from. The client is the one who connected, or sent the first datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
-    /// The side that dialled.
-    Client,
-    /// The side that listened.
-    Server,
-}
-
-impl From {
-    /// The other side.
-    pub fn other(self) -> Self {
-        match self {
-            From::Client => From::Server,
-            From::Server => From::Client,
-        }
-    }
 }
 
 /// What happened.

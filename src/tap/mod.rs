@@ -7,9 +7,9 @@
 mod chart;
 pub mod dialogue;
 pub mod journal;
-mod link;
 mod packet;
 pub mod pcapng;
+mod recorder;
 pub mod relay;
 pub mod svg;
 mod wire;

@@ -5,8 +5,9 @@
 //! reset are passed on as what they are.
 
 use super::journal::{Conversation, Journal, Transport};
-use super::link::Link;
+use super::recorder::Recorder;
 use crate::error::{cause_text, is_temporary};
+use crate::relay::{Options, carry};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::SockRef;
@@ -161,10 +162,11 @@ impl Shared {
             Ok(begun) => begun,
             Err(e) => return turn_away(e),
         };
-        let link = Link::new(&self.journal, conversation, self.idle_limit, (client, upstream));
+        let options = Options { idle: self.idle_limit, ..Options::default() };
         let thread = thread::Builder::new().name(format!("relay {conversation}"));
         let started = thread.spawn_scoped(scope, move || {
-            link.run(&self.stop);
+            let mut recorder = Recorder { journal: &self.journal, conversation };
+            carry(client.into(), upstream.into(), &options, Some(self.stop.as_fd()), &mut recorder);
             drop(place);
         });
         if let Err(e) = started {
@@ -176,11 +178,6 @@ impl Shared {
     fn connect(&self, client: &TcpStream, peer: SocketAddr) -> io::Result<(TcpStream, usize)> {
         let upstream = TcpStream::connect_timeout(&self.upstream, CONNECT_LIMIT)
             .inspect_err(|_| drop(SockRef::from(client).set_linger(Some(Duration::ZERO))))?;
-        for stream in [client, &upstream] {
-            stream.set_nonblocking(true)?;
-            // What came as a segment goes out as one, at once.
-            stream.set_nodelay(true)?;
-        }
         let conversation = self.journal.open(Conversation {
             transport: Transport::Tcp,
             client: Some(peer),

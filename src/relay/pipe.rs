@@ -1,0 +1,48 @@
+//! Octets on the way, in the kernel: splice(2) moves them from a socket into a pipe and from the pipe into the other
+//! socket. They are never copied into this process; what moves is the ownership of the pages they lie in.
+
+use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::AsFd;
+
+/// Octets asked for. All pipes of a user may have 64 MiB together (`pipe-user-pages-soft`, pipe(7)).
+const ROOM: i32 = 256 * 1024;
+/// A pipe's size where nobody may ask for more.
+const LEAST_ROOM: usize = 64 * 1024;
+
+/// A pipe that octets pass through.
+pub(super) struct Pipe {
+    out: PipeReader,
+    into: PipeWriter,
+    room: usize,
+    held: usize,
+}
+
+impl Pipe {
+    /// # Errors
+    /// When no descriptors are left: it takes two.
+    pub(super) fn open() -> io::Result<Self> {
+        let (out, into) = io::pipe()?;
+        let room = fcntl(&into, FcntlArg::F_SETPIPE_SZ(ROOM));
+        let room = room.ok().and_then(|room| usize::try_from(room).ok()).unwrap_or(LEAST_ROOM);
+        Ok(Self { out, into, room, held: 0 })
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Moves what is there, without waiting, and says how much. Nothing may be on the way: a full pipe would look like
+    /// a socket with nothing to read.
+    pub(super) fn fill(&mut self, source: impl AsFd) -> io::Result<usize> {
+        self.held = splice(source, None, &self.into, None, self.room, SpliceFFlags::SPLICE_F_NONBLOCK)?;
+        Ok(self.held)
+    }
+
+    /// Moves on what the other side takes. To ask for more than the pipe holds would promise TCP that more is about to
+    /// come, and it would hold the last segment back.
+    pub(super) fn drain(&mut self, sink: impl AsFd) -> io::Result<()> {
+        self.held -= splice(&self.out, None, sink, None, self.held, SpliceFFlags::SPLICE_F_NONBLOCK)?;
+        Ok(())
+    }
+}
