@@ -53,6 +53,27 @@ pub fn parse_limit(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a number of octets: `512`, `512KiB`, `16 MiB`, `1GiB`; also `k`, `M` and `G`, which mean the same powers of 1,024.
+///
+/// # Errors
+/// Says what was found where a number or a unit should be, or that the size has no room in an address space.
+pub fn parse_size(text: &str) -> Result<usize, String> {
+    let fail = |why: &str| format!("{why} in {text:?} (write 512, 512KiB or 16MiB)");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    if digits == 0 {
+        return Err(fail("no number"));
+    }
+    let shift = match text[digits..].trim_start() {
+        "" | "B" => 0,
+        "KiB" | "K" | "k" => 10,
+        "MiB" | "M" => 20,
+        "GiB" | "G" => 30,
+        other => return Err(fail(&format!("unknown unit {other:?}"))),
+    };
+    let number: usize = text[..digits].parse().map_err(|_| fail("too large a number"))?;
+    number.checked_mul(1 << shift).ok_or_else(|| fail("too large a number"))
+}
+
 /// Writes a duration with the largest fitting unit: `0s`, `200ms`, `1.5s`, `2m30s`, `1h0m0s`.
 pub fn duration(d: Duration) -> String {
     let nanos = d.as_nanos();
@@ -140,6 +161,28 @@ mod tests {
             ("99999999h", "century"),
         ] {
             let e = parse_duration(text).expect_err(text);
+            assert!(e.contains(part), "{e}");
+        }
+    }
+
+    /// Every power has its unit, a lone number is octets, and what does not fit is no wrapped-around small number.
+    #[test]
+    fn sizes() {
+        for (text, octets) in
+            [("0", 0), ("512", 512), ("512KiB", 524_288), ("16 MiB", 1 << 24), ("3k", 3072), ("1GiB", 1 << 30)]
+        {
+            assert_eq!(parse_size(text), Ok(octets), "{text}");
+        }
+        for (text, part) in [
+            ("", "no number"),
+            ("MiB", "no number"),
+            ("-1", "no number"),
+            ("1.5MiB", "unknown unit \".5MiB\""),
+            ("1kB", "unknown unit \"kB\""),
+            ("99999999999999999999", "too large"),
+            ("99999999999GiB", "too large"),
+        ] {
+            let e = parse_size(text).expect_err(text);
             assert!(e.contains(part), "{e}");
         }
     }

@@ -19,6 +19,7 @@
 
 pub mod capture;
 pub mod check;
+pub mod console;
 pub mod consumed;
 pub mod datagram;
 pub mod failure;

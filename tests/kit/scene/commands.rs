@@ -1,6 +1,7 @@
 //! The subject as a command: started with arguments of the check's choice.
 
 use super::Scene;
+use crate::console::Console;
 use crate::failure::Outcome;
 use crate::subject::Subject;
 
@@ -23,13 +24,14 @@ impl Scene {
         self.launch(&arguments, false)
     }
 
-    pub(super) fn launch(&mut self, arguments: &[String], terminal: bool) -> Outcome {
+    pub(super) fn launch(&mut self, arguments: &[String], shown: bool) -> Outcome {
         let mut launch = self.launch.clone();
         if let Some(limit) = self.descriptors {
             let shell = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
             launch.command.splice(0..0, ["sh".into(), "-c".into(), shell]);
         }
-        self.subject = Some(Subject::start(&launch, arguments, &self.journal, terminal)?);
+        let console = Console { shown, ..self.console };
+        self.subject = Some(Subject::start_at(console, &launch, arguments, &self.journal)?);
         self.exit_seen = false;
         Ok(())
     }

@@ -10,6 +10,7 @@ mod process;
 mod server;
 mod terminal;
 
+use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use crate::subject::{Launch, Subject, describe};
 use crate::talk::{Leftovers, Talk};
@@ -30,6 +31,7 @@ pub struct Scene {
     /// Random inputs, by the seed that the message prints.
     pub rng: fastrand::Rng,
     subject: Option<Subject>,
+    console: Console,
     address: String,
     /// What [`Scene::accept`] accepts from.
     listener: Option<Upstream>,
@@ -51,6 +53,7 @@ impl Scene {
             journal: Journal::new(JOURNAL),
             rng: fastrand::Rng::with_seed(seed),
             subject: None,
+            console: Console::default(),
             address: String::new(),
             listener: None,
             exit_seen: false,

@@ -21,9 +21,9 @@ impl Scene {
         self.start_client_with(false)
     }
 
-    fn start_client_with(&mut self, terminal: bool) -> Outcome<SocketAddr> {
+    fn start_client_with(&mut self, shown: bool) -> Outcome<SocketAddr> {
         let address = self.listen()?;
-        self.dial_from_subject(address.to_string(), terminal)?;
+        self.dial_from_subject(address.to_string(), shown)?;
         Ok(address)
     }
 
@@ -34,13 +34,13 @@ impl Scene {
         Ok(path)
     }
 
-    fn dial_from_subject(&mut self, address: String, terminal: bool) -> Outcome {
+    fn dial_from_subject(&mut self, address: String, shown: bool) -> Outcome {
         let mut arguments = vec![address];
         arguments.extend(self.options.iter().cloned());
-        if !terminal {
+        if !shown {
             self.journal.note(format!("{} {}", self.launch.name, arguments.join(" ")));
         }
-        self.launch(&arguments, terminal)
+        self.launch(&arguments, shown)
     }
 
     /// Listens on a free port of loopback, for a subject that is started later.

@@ -1,11 +1,64 @@
 //! The subject's standard input, output and error.
 
 use super::Scene;
+use crate::console::{self, Kind};
 use crate::failure::{Failure, Outcome};
+use crate::output::Flow;
 use crate::talk::PATIENCE;
 use std::time::Duration;
 
 impl Scene {
+    // ---- what the streams are; pipes, unless the check says otherwise before the subject is started ----
+
+    /// The subject is at a terminal: what it says there is met by the same verbs. The terminal does not echo.
+    pub fn at_a_terminal(&mut self) {
+        self.journal.note("at a terminal");
+        self.console.kind = Kind::Terminal;
+    }
+
+    /// The subject is at a terminal, and its standard output goes into a pipe: `program | less`.
+    pub fn at_a_terminal_with_a_pipe(&mut self) {
+        self.journal.note("at a terminal, with standard output into a pipe");
+        self.console.kind = Kind::TerminalAndPipe;
+    }
+
+    /// Types Ctrl and a letter. At a terminal, Ctrl-C is a SIGINT for the subject (termios(3), VINTR).
+    pub fn press_ctrl(&mut self, letter: char) -> Outcome {
+        if self.console.kind == Kind::Pipes || !console::has_sessions() {
+            return Err(Failure::new("a terminal of its own for the program (setsid(1))", "none"));
+        }
+        self.journal.note(format!("Ctrl-{} typed", letter.to_ascii_uppercase()));
+        self.subject()?.press(letter.to_ascii_uppercase() as u8 & 0x1f)
+    }
+
+    /// From now on nobody reads the subject's standard output: the pipe fills up. A server has said where it listens by
+    /// then; of another program, this may be asked before it is started.
+    pub fn stall_output(&mut self) {
+        self.journal.note("nobody reads standard output");
+        self.set_flow(Flow::Stall);
+    }
+
+    /// Somebody reads it again.
+    pub fn resume_output(&mut self) {
+        self.journal.note("standard output is read again");
+        self.set_flow(Flow::Read);
+    }
+
+    /// Who reads the subject's standard output has gone, as `head -1` goes after a line: the next write is an EPIPE.
+    pub fn close_output(&mut self) {
+        self.journal.note("who read standard output has gone");
+        self.set_flow(Flow::Close);
+    }
+
+    fn set_flow(&mut self, flow: Flow) {
+        match &self.subject {
+            Some(subject) => subject.stdout.set_flow(flow),
+            None => self.console.flow = flow,
+        }
+    }
+
+    // ---- typing and reading ----
+
     /// Types a line on the subject's standard input.
     pub fn type_line(&mut self, line: &str) -> Outcome {
         self.subject()?.type_line(line)
