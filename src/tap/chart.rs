@@ -1,7 +1,7 @@
 //! What a sequence diagram shows, before it is drawn: who takes part, from left to right, and what passes between them,
 //! from top to bottom.
 
-use super::dialogue::{closing, connects, letter, one_line};
+use super::dialogue::{breaking, closing, connects, letter, one_line};
 use super::journal::{Conversation, Event, From, Journal, Kind, Transport};
 use super::svg::Options;
 use crate::hexdump;
@@ -164,8 +164,13 @@ pub(super) fn rows(
 }
 
 fn append(rows: &mut Vec<Row>, event: Event, talk: Option<(Transport, (usize, usize))>, options: &Options) {
-    if let Kind::Note(text) = event.kind {
-        return rows.push(Row::Band(one_line(&text)));
+    match event.kind {
+        Kind::Note(text) => return rows.push(Row::Band(one_line(&text))),
+        Kind::Missing(from, missing) => {
+            let side = if from == From::Client { "client" } else { "server" };
+            return rows.push(Row::Band(format!("from the {side}: {missing}")));
+        }
+        _ => {}
     }
     let Some((transport, (client, server))) = talk else { return };
     let mut arrow = |from, look, label| {
@@ -187,8 +192,8 @@ fn append(rows: &mut Vec<Row>, event: Event, talk: Option<(Transport, (usize, us
             arrow(from, look, Label::Octets(octets));
         }
         Kind::Close(from) => arrow(from, Look::Control, Label::Word(closing(Some(transport)))),
-        Kind::Reset(from) => arrow(from, Look::Reset, Label::Word("RST")),
-        Kind::Note(_) => {}
+        Kind::Reset(from) => arrow(from, Look::Reset, Label::Word(breaking(Some(transport)))),
+        Kind::Note(_) | Kind::Missing(..) => {}
     }
 }
 

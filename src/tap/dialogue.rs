@@ -105,6 +105,16 @@ pub(super) fn closing(transport: Option<Transport>) -> &'static str {
     }
 }
 
+/// Says that a side threw the conversation away. Where there are only datagrams, it is the host that says so: nobody
+/// has that port (RFC 792; RFC 4443, section 3.1).
+pub(super) fn breaking(transport: Option<Transport>) -> &'static str {
+    match transport {
+        Some(Transport::Udp) => "port unreachable (ICMP)",
+        Some(Transport::Unix | Transport::UnixDatagram) => "reset",
+        _ => "RST",
+    }
+}
+
 /// The text on one line: control characters are written as `\n` or `\u{1b}`.
 pub(super) fn one_line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -137,7 +147,8 @@ fn sentences(kind: &Kind, transport: Option<Transport>, columns: &Columns, optio
             text.trim_end().into()
         }
         Kind::Close(from) => format!("{} {}", arrow(*from), closing(transport)),
-        Kind::Reset(from) => format!("{} RST", arrow(*from)),
+        Kind::Reset(from) => format!("{} {}", arrow(*from), breaking(transport)),
+        Kind::Missing(from, missing) => format!("{} ({missing})", arrow(*from)),
         Kind::Note(text) => format!("({})", one_line(text)),
     }]
 }

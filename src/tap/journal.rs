@@ -1,6 +1,8 @@
 //! The journal: what happened in one or several conversations, in the order in which it was seen.
 
+use crate::human::{count, thousands};
 pub use crate::relay::From;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,8 +34,47 @@ pub enum Kind {
     Close(From),
     /// This side threw the connection away (RST).
     Reset(From),
+    /// From here on, so much of what this side sent is not in the record.
+    Missing(From, Missing),
     /// Something that is not on the wire: a signal sent, a silence waited for, a line on standard error.
     Note(String),
+}
+
+/// What was carried and not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// How much of it, in octets.
+    pub octets: u64,
+    /// In how many datagrams; zero for a stream.
+    pub datagrams: u64,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why something is not in the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The record is written too slowly, and the traffic does not wait for it.
+    Slow,
+    /// So many octets of this side are recorded, and no more.
+    Limit(u64),
+    /// Nobody asked for it.
+    Unwanted,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        if self.datagrams > 0 {
+            write!(f, "{} with ", count(number(self.datagrams), "datagram"))?;
+        }
+        write!(f, "{} not recorded: ", count(number(self.octets), "octet"))?;
+        match self.why {
+            Why::Slow => f.write_str("the recorder was too slow"),
+            Why::Limit(limit) => write!(f, "past the first {}", thousands(number(limit))),
+            Why::Unwanted => f.write_str("not asked for"),
+        }
+    }
 }
 
 /// One line of the journal.

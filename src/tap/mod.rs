@@ -9,9 +9,10 @@ pub mod dialogue;
 pub mod journal;
 mod packet;
 pub mod pcapng;
+pub mod protocol;
 mod recorder;
 pub mod relay;
 pub mod svg;
 mod wire;
 
-pub use journal::{Conversation, Event, From, Journal, Kind, Transport};
+pub use journal::{Conversation, Event, From, Journal, Kind, Missing, Transport, Why};

@@ -3,8 +3,8 @@
 //! A file is a row of blocks: one that says what file it is, one that says what was listened to, and one for each
 //! packet. The packets have real headers and checksums.
 
-use super::journal::Journal;
-use super::wire::{Packet, packets};
+use super::journal::{Conversation, Journal, Kind};
+use super::wire::{Packet, Wires, packets};
 use crate::human::count;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Block types.
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
+const INTERFACE_STATISTICS: u32 = 5;
 const ENHANCED_PACKET: u32 = 6;
 
 /// Written in the writer's octet order, so that the reader learns which it is. Here it is always little-endian.
@@ -56,6 +57,66 @@ pub fn write(journal: &Journal, out: &mut impl Write) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes a capture event by event, so that it can be read while it grows.
+#[derive(Debug)]
+pub struct Writer<W> {
+    out: W,
+    started: SystemTime,
+    wires: Wires,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes what comes before the first packet. `started` is the wall clock when the times of the events were zero.
+    ///
+    /// # Errors
+    /// Those of `out`, here and below.
+    pub fn new(mut out: W, started: SystemTime) -> io::Result<Self> {
+        out.write_all(&section_header(&[]))?;
+        out.write_all(&interface_description())?;
+        Ok(Self { out, started, wires: Wires::default() })
+    }
+
+    /// Names a conversation, before its [`Kind::Open`].
+    pub fn begin(&mut self, index: usize, conversation: Conversation) {
+        self.wires.begin(index, conversation);
+    }
+
+    /// Writes the packets of an event. What belongs to no conversation that has begun is left out, but for notes.
+    ///
+    /// # Errors
+    /// As [`Writer::new`].
+    pub fn event(&mut self, at: Duration, conversation: Option<usize>, kind: &Kind) -> io::Result<()> {
+        for packet in self.wires.packets(at, conversation, kind) {
+            self.out.write_all(&enhanced_packet(self.started, &packet))?;
+        }
+        Ok(())
+    }
+
+    /// Nothing more comes of this conversation.
+    pub fn end(&mut self, index: usize) {
+        self.wires.end(index);
+    }
+
+    /// Hands on what was written.
+    ///
+    /// # Errors
+    /// As [`Writer::new`].
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// Writes what comes after the last packet: the notes that came too late for one, and these remarks.
+    ///
+    /// # Errors
+    /// As [`Writer::new`].
+    pub fn finish(mut self, at: Duration, remarks: &[String]) -> io::Result<W> {
+        let told = [self.wires.left().as_slice(), remarks].concat();
+        self.out.write_all(&interface_statistics(timestamp(self.started, at), &told))?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}
+
 fn section_header(remarks: &[String]) -> Vec<u8> {
     let mut body = Vec::new();
     body.extend(BYTE_ORDER_MAGIC.to_le_bytes());
@@ -77,6 +138,19 @@ fn interface_description() -> Vec<u8> {
     option(&mut body, IF_TIMESTAMP_RESOLUTION, &[NANOSECONDS]);
     option(&mut body, OPT_END, &[]);
     block(INTERFACE_DESCRIPTION, &body)
+}
+
+/// The last block. Its counters are options, and the comments are what matters here.
+fn interface_statistics(time: u64, remarks: &[String]) -> Vec<u8> {
+    let mut body = Vec::new();
+    body.extend(0_u32.to_le_bytes()); // the first and only interface
+    body.extend(((time >> 32) as u32).to_le_bytes());
+    body.extend((time as u32).to_le_bytes());
+    if !remarks.is_empty() {
+        comments(&mut body, remarks);
+        option(&mut body, OPT_END, &[]);
+    }
+    block(INTERFACE_STATISTICS, &body)
 }
 
 fn enhanced_packet(started: SystemTime, packet: &Packet) -> Vec<u8> {
@@ -133,7 +207,7 @@ fn pad(body: &mut Vec<u8>) {
 mod tests {
     use super::super::packet::{Path, fold, ipv4, ipv6, sum, tcp, transport_checksum, udp};
     use super::*;
-    use crate::tap::{Conversation, From, Kind, Transport};
+    use crate::tap::{From, Missing, Transport, Why};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -326,6 +400,52 @@ mod tests {
         assert_eq!(packets[11].comments, ["afterwards: all ashore"]);
     }
 
+    /// Octets that were not recorded leave a hole of their size, and the packet after it says so. The other side has
+    /// acknowledged them.
+    #[test]
+    fn a_hole_has_its_size() {
+        let journal = Journal::new(1 << 20);
+        let c = journal.open(talk(Transport::Tcp, loopback(50_000)));
+        let missing = Missing { octets: 5000, datagrams: 0, why: Why::Slow };
+        journal.data(c, From::Client, b"ahoy");
+        journal.event(c, Kind::Missing(From::Client, missing));
+        journal.data(c, From::Client, b"!");
+        journal.event(c, Kind::Close(From::Client));
+        let packets = file(&journal).packets;
+        assert_eq!((packets[5].sequence, packets[5].data.as_slice()), (5005, &b"!"[..]));
+        assert_eq!(packets[5].comments, ["from the pilot: 5,000 octets not recorded: the recorder was too slow"]);
+        assert_eq!((packets[6].acknowledgment, packets[7].sequence), (5006, 5006));
+    }
+
+    /// Event by event, the packets are those of the whole journal. What came too late for a packet is in the last block.
+    #[test]
+    fn a_file_that_grows() {
+        let journal = Journal::new(1 << 20);
+        let talks = [talk(Transport::Tcp, loopback(50_000)), talk(Transport::UnixDatagram, None)];
+        let [a, b] = talks.clone().map(|talk| journal.open(talk));
+        journal.data(a, From::Client, &[7; 4000]);
+        journal.data(b, From::Client, b"ahoy");
+        journal.event(a, Kind::Close(From::Client));
+        let mut whole = Vec::new();
+        write(&journal, &mut whole).expect("write");
+
+        let mut writer = Writer::new(Vec::new(), journal.started()).expect("writer");
+        for (index, talk) in talks.into_iter().enumerate() {
+            writer.begin(index, talk);
+        }
+        for event in journal.events() {
+            writer.event(event.at, event.conversation, &event.kind).expect("write");
+        }
+        writer.end(a);
+        writer.event(Duration::ZERO, Some(a), &Kind::Close(From::Server)).expect("nobody");
+        writer.event(Duration::ZERO, None, &Kind::Note("all ashore".into())).expect("note");
+        let grown = writer.finish(Duration::ZERO, &["the end".into()]).expect("finish");
+        assert_eq!(grown[..whole.len()], whole);
+        let last = blocks(&grown[whole.len()..]);
+        assert_eq!((last.len(), last[0].0), (1, INTERFACE_STATISTICS));
+        assert_eq!(comments_of(&last[0].1[12..]), ["all ashore", "the end"]);
+    }
+
     /// After its RST a side sends nothing, not even an acknowledgment. What the other had sent already still arrives.
     #[test]
     fn a_reset_is_the_last_word() {
@@ -499,7 +619,7 @@ mod tests {
                         }
                     }
                     Kind::Close(from) | Kind::Reset(from) => sent.entry(path(c, talk, from)).or_default().2 = true,
-                    Kind::Open | Kind::Note(_) => {}
+                    Kind::Open | Kind::Missing(..) | Kind::Note(_) => {}
                 }
             }
             let received = receive(&file(&journal).packets);

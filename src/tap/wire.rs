@@ -3,13 +3,15 @@
 //! The journal knows what was said, not how it was cut into packets. So the packets here are the plainest that TCP
 //! allows: no loss, no delay, an acknowledgment for every second segment (RFC 9293, section 3.8.6.3).
 
-use super::journal::{Conversation, From, Journal, Kind, Transport};
+use super::journal::{Conversation, From, Journal, Kind, Missing, Transport};
 use super::packet::{Path, Segment, tcp, tcp_packet, udp_packet};
 use crate::human::count;
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// A packet of the capture.
+#[derive(Debug)]
 pub(super) struct Packet {
     /// Since the journal was opened.
     pub(super) at: Duration,
@@ -35,17 +37,15 @@ const SEQUENCE_STEP: u32 = 0x0200_0000;
 
 /// All packets, in order, and the notes that no packet was there to carry.
 pub(super) fn packets(journal: &Journal) -> (Vec<Packet>, Vec<String>) {
-    let mut wires: Vec<Wire> = journal.conversations().into_iter().enumerate().map(|(i, c)| Wire::new(i, c)).collect();
-    let mut trace = Trace::default();
-    for event in journal.events() {
-        trace.at = event.at;
-        match (event.kind, event.conversation.and_then(|c| wires.get_mut(c))) {
-            (Kind::Note(text), _) => trace.comments.push(text),
-            (kind, Some(wire)) => wire.event(kind, &mut trace),
-            (_, None) => {}
-        }
+    let mut wires = Wires::default();
+    for (index, conversation) in journal.conversations().into_iter().enumerate() {
+        wires.begin(index, conversation);
     }
-    let Trace { mut packets, comments, .. } = trace;
+    let mut packets = Vec::new();
+    for event in journal.events() {
+        packets.extend(wires.packets(event.at, event.conversation, &event.kind));
+    }
+    let comments = wires.left();
     match packets.last_mut() {
         Some(last) => last.comments.extend(comments.into_iter().map(|text| format!("afterwards: {text}"))),
         None => return (packets, comments),
@@ -53,8 +53,43 @@ pub(super) fn packets(journal: &Journal) -> (Vec<Packet>, Vec<String>) {
     (packets, Vec::new())
 }
 
+/// The conversations that are under way, for packets to be made of what happens, event by event.
+#[derive(Debug, Default)]
+pub(super) struct Wires {
+    wires: HashMap<usize, Wire>,
+    trace: Trace,
+}
+
+impl Wires {
+    /// A conversation, before its [`Kind::Open`].
+    pub(super) fn begin(&mut self, index: usize, conversation: Conversation) {
+        self.wires.insert(index, Wire::new(index, conversation));
+    }
+
+    /// Nothing more comes of it.
+    pub(super) fn end(&mut self, index: usize) {
+        self.wires.remove(&index);
+    }
+
+    /// The packets of one event.
+    pub(super) fn packets(&mut self, at: Duration, conversation: Option<usize>, kind: &Kind) -> Vec<Packet> {
+        self.trace.at = at;
+        match (kind, conversation.and_then(|c| self.wires.get_mut(&c))) {
+            (Kind::Note(text), _) => self.trace.comments.push(text.clone()),
+            (kind, Some(wire)) => wire.event(kind, &mut self.trace),
+            (_, None) => {}
+        }
+        std::mem::take(&mut self.trace.packets)
+    }
+
+    /// The notes that no packet has carried yet.
+    pub(super) fn left(self) -> Vec<String> {
+        self.trace.comments
+    }
+}
+
 /// The packets so far.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Trace {
     at: Duration,
     packets: Vec<Packet>,
@@ -69,6 +104,7 @@ impl Trace {
 }
 
 /// One conversation on its way into packets.
+#[derive(Debug)]
 struct Wire {
     conversation: Conversation,
     /// From the client to the server.
@@ -77,7 +113,7 @@ struct Wire {
     server: Side,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Side {
     /// The sequence number of the next octet.
     next: u32,
@@ -103,7 +139,7 @@ impl Wire {
         }
     }
 
-    fn event(&mut self, kind: Kind, trace: &mut Trace) {
+    fn event(&mut self, kind: &Kind, trace: &mut Trace) {
         let datagrams = matches!(self.conversation.transport, Transport::Udp | Transport::UnixDatagram);
         match kind {
             Kind::Open => {
@@ -112,14 +148,27 @@ impl Wire {
                     self.handshake(trace);
                 }
             }
-            Kind::Data(from, octets) if datagrams => self.datagram(from, &octets, trace),
-            Kind::Data(from, octets) => self.stream(from, &octets, trace),
+            Kind::Data(from, octets) if datagrams => self.datagram(*from, octets, trace),
+            Kind::Data(from, octets) => self.stream(*from, octets, trace),
             // UDP has no word for it.
-            Kind::Close(from) if datagrams => trace.comments.push(format!("the {} closed its socket", self.name(from))),
-            Kind::Reset(from) if datagrams => trace.comments.push(format!("the {} was gone", self.name(from))),
-            Kind::Close(from) => self.fin(from, trace),
-            Kind::Reset(from) => self.rst(from, trace),
-            Kind::Note(text) => trace.comments.push(text),
+            Kind::Close(from) if datagrams => {
+                trace.comments.push(format!("the {} closed its socket", self.name(*from)));
+            }
+            Kind::Reset(from) if datagrams => trace.comments.push(format!("the {} was gone", self.name(*from))),
+            Kind::Close(from) => self.fin(*from, trace),
+            Kind::Reset(from) => self.rst(*from, trace),
+            Kind::Missing(from, missing) => self.skip(*from, missing, trace),
+            Kind::Note(text) => trace.comments.push(text.clone()),
+        }
+    }
+
+    /// Octets that went by unseen have their sequence numbers all the same: a reader of the capture finds a hole, as long
+    /// as they were, and what comes next in its right place.
+    fn skip(&mut self, from: From, missing: &Missing, trace: &mut Trace) {
+        trace.comments.push(format!("from the {}: {missing}", self.name(from)));
+        // Sequence numbers are counted modulo 2³² (RFC 9293, section 3.4).
+        if !self.side(from).done {
+            self.side(from).next = self.side(from).next.wrapping_add(missing.octets as u32);
         }
     }
 

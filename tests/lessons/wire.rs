@@ -85,6 +85,7 @@ pub fn story(journal: &Journal) -> String {
             }
             Kind::Close(from) => format!("{} will send no more (FIN)", names(*from).0),
             Kind::Reset(from) => format!("{} resets the connection (RST)", names(*from).0),
+            Kind::Missing(from, missing) => format!("{}: {missing}", names(*from).0),
             Kind::Note(text) => format!("-- {text}"),
         };
         out.push_str(&format!("{which}{line}\n"));
