@@ -1,9 +1,10 @@
 # What a contributor needs. A learner needs `cargo run` and `cargo test` only.
 
-CARGO ?= cargo
-RUNS  ?= 50
+CARGO  ?= cargo
+RUNS   ?= 50
+INPUTS ?= 10000000
 
-.PHONY: help run test check grade prove flake interop bench book sync fmt clippy stubs
+.PHONY: help run test check grade prove flake interop fuzz bench book sync fmt clippy stubs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ flake: ## the default tests, RUNS times in a row (50), up to the first failure
 
 interop: ## the programs against nc, ncat, socat, ss and tshark, where installed
 	INTEROP=1 $(CARGO) test --quiet --test interop
+
+fuzz: ## millions of random and spoilt inputs for each codec (INPUTS, ten million), a minute or so each
+	$(CARGO) run --quiet --release --package fuzz -- --inputs $(INPUTS)
 
 bench: ## speed beside other implementations, as ratios in one run
 	$(CARGO) bench --bench echo

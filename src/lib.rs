@@ -16,6 +16,7 @@
 //! | load a server, and compare every answer | [`load`] |
 //! | carry octets between two connections | [`relay`] |
 //! | show octets and conversations | [`hexdump`], [`tap`] |
+//! | cut a stream into frames: type, length, value | [`tlv`] |
 //! | read and write durations as people do | [`human`] |
 //! | read the kernel's socket tables | [`proc_net`], [`sys`] |
 
@@ -43,3 +44,4 @@ pub mod socket_file;
 pub mod stop;
 pub mod sys;
 pub mod tap;
+pub mod tlv;
