@@ -1,6 +1,13 @@
 //! The grader's tools, tried on servers that live in this process: streams, datagrams, faults, messages.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::result_large_err, missing_docs)]
 
+#[path = "kit_itself/consoles.rs"]
+mod consoles;
+#[path = "kit_itself/subjects.rs"]
+mod subjects;
+#[path = "kit_itself/upstreams.rs"]
+mod upstreams;
+
 use netkata::tap::{Conversation, From, Journal, Transport};
 use netkata_kit::check::{Check, Program};
 use netkata_kit::datagram::Datagrams;

@@ -11,6 +11,7 @@ use netkata_kit::check::{Check, Kind, Program};
 use netkata_kit::message::{LINES, Style};
 use netkata_kit::mutant::{self, Mutant};
 use netkata_kit::program::{self, Stage, Verdict};
+use netkata_kit::scene::inputs::PREFIX;
 use netkata_kit::subject::Launch;
 use std::collections::BTreeMap;
 use std::fs;
@@ -189,12 +190,13 @@ fn caught(program: &Program, mutant: &Mutant, path: PathBuf) -> Result<(), Faile
     }
 }
 
-/// Without what differs from run to run: ports, and how much the kernels hold between two programs, both numbers of four
-/// digits and more; and times, `80ms` or `1.5s`.
+/// Without what differs from run to run: names of temporary folders and sockets; ports, and how much the kernels hold
+/// between two programs, both numbers of four digits and more; and times, `80ms` or `1.5s`.
 fn mask(message: &str) -> String {
+    let named = mask_names(message);
     let is_digit = |c: char| c.is_ascii_digit() || c == ',';
     let mut out = String::new();
-    let mut rest = message;
+    let mut rest = named.as_str();
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         let (before, number) = rest.split_at(start);
         out.push_str(before);
@@ -214,6 +216,20 @@ fn mask(message: &str) -> String {
         }
     }
     out + rest
+}
+
+/// Where a scene put its folder, and what chance called it: `unix:///tmp/netkata-x3k9ab/1.sock` is `unix:TEMPORARY/1.sock`.
+fn mask_names(message: &str) -> String {
+    let mut parts = message.split(PREFIX);
+    let mut out = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        // The path before it, which is the system's temporary folder, goes too.
+        let path = |c: char| c.is_alphanumeric() || "/_-.+".contains(c);
+        out.truncate(out.trim_end_matches(path).len());
+        out.push_str("TEMPORARY");
+        out.push_str(part.trim_start_matches(|c: char| c.is_ascii_alphanumeric()));
+    }
+    out
 }
 
 /// What follows the unit of time (and the fraction before it) at the start of `text`, if there is one.

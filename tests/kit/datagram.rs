@@ -71,23 +71,31 @@ impl Datagrams {
     }
 
     fn next(&mut self, limit: Duration) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
-        let until = Instant::now() + limit;
-        let mut buffer = vec![0; 65_536];
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(None);
+        let came = receive(&self.socket, limit)?;
+        if let Some((octets, _)) = &came {
+            self.journal.data(self.conversation, From::Server, octets);
+        }
+        Ok(came)
+    }
+}
+
+/// The next datagram and its sender, if one comes within `limit`.
+pub(crate) fn receive(socket: &UdpSocket, limit: Duration) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
+    let until = Instant::now() + limit;
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        let _ = socket.set_read_timeout(Some(left));
+        match socket.recv_from(&mut buffer) {
+            Ok((n, from)) => {
+                buffer.truncate(n);
+                return Ok(Some((buffer, from)));
             }
-            let _ = self.socket.set_read_timeout(Some(left));
-            match self.socket.recv_from(&mut buffer) {
-                Ok((n, from)) => {
-                    self.journal.data(self.conversation, From::Server, &buffer[..n]);
-                    buffer.truncate(n);
-                    return Ok(Some((buffer, from)));
-                }
-                Err(e) if netkata::error::is_timeout(&e) || e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Failure::new("a datagram", netkata::error::cause_text(&e))),
-            }
+            Err(e) if netkata::error::is_timeout(&e) || e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Failure::new("a datagram", netkata::error::cause_text(&e))),
         }
     }
 }

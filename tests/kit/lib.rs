@@ -19,6 +19,7 @@
 
 pub mod capture;
 pub mod check;
+pub mod console;
 pub mod consumed;
 pub mod datagram;
 pub mod failure;
@@ -31,6 +32,8 @@ pub mod scene;
 pub mod stream;
 pub mod subject;
 pub mod talk;
+pub mod udp_upstream;
+pub mod upstream;
 
 pub use check::{Check, Kind, Program};
 pub use failure::{Because, Failure, Outcome};
@@ -43,6 +46,8 @@ pub mod prelude {
     pub use crate::failure::{Because, Failure, Outcome};
     pub use crate::scene::Scene;
     pub use crate::talk::{Close, Talk};
+    pub use crate::udp_upstream::UdpUpstream;
+    pub use crate::upstream::Upstream;
     pub use std::time::{Duration, Instant};
     /// Milliseconds, for deadlines in checks.
     pub const fn ms(n: u64) -> Duration {

@@ -1,13 +1,29 @@
 //! A program's standard output or standard error, read by a thread as it comes.
 
+use crate::console;
 use netkata::tap::{From, Journal};
-use std::io::Read;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// What is kept of one stream. A program that writes more than this without being read is broken enough.
 const LIMIT: usize = 1 << 20;
+
+/// What the reader of an output stream does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flow {
+    /// Reads whatever comes, as a terminal does.
+    #[default]
+    Read,
+    /// Reads nothing, as a pager does whose user went for a coffee. The pipe fills up.
+    Stall,
+    /// Has gone, as `head -1` after its line: the next write is an EPIPE.
+    Close,
+}
 
 /// An output stream being collected. Clones share it.
 #[derive(Clone)]
@@ -16,6 +32,8 @@ pub struct Output(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     changed: Condvar,
+    /// Wakes the reader when it is to do something else.
+    bell: UnixStream,
 }
 
 #[derive(Default)]
@@ -24,32 +42,91 @@ struct State {
     /// Up to here, expectations have been met.
     cursor: usize,
     ended: bool,
+    /// What the reader is to do, and what it does.
+    wanted: Flow,
+    flow: Flow,
 }
 
 impl Output {
     /// Starts to collect `source`; what comes is also written to the journal's conversation, if one is given.
+    ///
+    /// # Errors
+    /// When the reader cannot be started.
     pub fn collect(
-        mut source: impl Read + Send + 'static,
+        source: impl Read + AsFd + Send + 'static,
+        flow: Flow,
         journal: Option<(Journal, usize)>,
-    ) -> (Self, JoinHandle<()>) {
-        let output = Self(Arc::new(Inner { state: Mutex::default(), changed: Condvar::new() }));
+    ) -> io::Result<(Self, JoinHandle<()>)> {
+        let (bell, ear) = UnixStream::pair()?;
+        let state = State { wanted: flow, ..State::default() };
+        let output = Self(Arc::new(Inner { state: Mutex::new(state), changed: Condvar::new(), bell }));
         let sink = output.clone();
-        let reader = thread::spawn(move || {
-            let mut buffer = [0; 8192];
-            // No deadline: the program's end closes the pipe, and the scene ends the program.
-            while let Ok(n @ 1..) = source.read(&mut buffer) {
-                if let Some((journal, conversation)) = &journal {
-                    journal.data(*conversation, From::Server, &buffer[..n]);
-                }
-                let mut state = sink.lock();
-                let room = LIMIT.saturating_sub(state.octets.len());
-                state.octets.extend_from_slice(&buffer[..n.min(room)]);
-                sink.0.changed.notify_all();
-            }
-            sink.lock().ended = true;
+        let reader = thread::Builder::new().spawn(move || {
+            let mut source = source;
+            sink.read_all(&mut source, &ear, journal);
+            console::close(source);
+            let mut state = sink.lock();
+            state.ended = true;
+            state.flow = Flow::Close;
             sink.0.changed.notify_all();
-        });
-        (output, reader)
+        })?;
+        Ok((output, reader))
+    }
+
+    /// Until the stream ends, or is to be closed. No deadline: the program's end closes the pipe, and the scene ends the
+    /// program.
+    fn read_all(&self, source: &mut (impl Read + AsFd), mut ear: &UnixStream, journal: Option<(Journal, usize)>) {
+        let mut buffer = [0; 8192];
+        loop {
+            let flow = self.obey();
+            let wanted = if flow == Flow::Read { PollFlags::POLLIN } else { PollFlags::empty() };
+            let mut fds = [PollFd::new(ear.as_fd(), PollFlags::POLLIN), PollFd::new(source.as_fd(), wanted)];
+            // A stalled reader does not look at the program at all: its end would be reported without being asked for.
+            let watched = if flow == Flow::Read { &mut fds[..] } else { &mut fds[..1] };
+            if flow == Flow::Close || poll(watched, PollTimeout::NONE).is_err_and(|e| e != nix::errno::Errno::EINTR) {
+                return;
+            }
+            let [rung, came] = fds.map(|fd| fd.any().unwrap_or(false));
+            if rung {
+                let _ = ear.read(&mut [0]);
+            }
+            if !came {
+                continue;
+            }
+            let n = match source.read(&mut buffer) {
+                Ok(n @ 1..) => n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                // A terminal whose program has gone says EIO.
+                _ => return,
+            };
+            if let Some((journal, conversation)) = &journal {
+                journal.data(*conversation, From::Server, &buffer[..n]);
+            }
+            let mut state = self.lock();
+            let room = LIMIT.saturating_sub(state.octets.len());
+            state.octets.extend_from_slice(&buffer[..n.min(room)]);
+            self.0.changed.notify_all();
+        }
+    }
+
+    /// What the reader is to do now. A close is told when it is done.
+    fn obey(&self) -> Flow {
+        let mut state = self.lock();
+        if state.wanted != Flow::Close {
+            state.flow = state.wanted;
+            self.0.changed.notify_all();
+        }
+        state.wanted
+    }
+
+    /// Reads on, stalls, or closes; returns when that is so.
+    pub fn set_flow(&self, flow: Flow) {
+        let mut state = self.lock();
+        state.wanted = flow;
+        let _ = (&self.0.bell).write(&[0]);
+        while state.flow != flow && !state.ended {
+            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// The next whole line, without its line end, within `limit`. `Err` gives what has come of it so far, and whether

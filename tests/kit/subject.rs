@@ -1,14 +1,15 @@
 //! The program under test: a process of its own, in a process group of its own, that never outlives its check.
 
+use crate::console::{self, Console, Keyboard};
 use crate::failure::{Failure, Outcome};
-use crate::output::Output;
+use crate::output::{Flow, Output};
 use netkata::tap::{Conversation, From, Journal, Kind, Transport};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use std::io::Write;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,7 @@ impl Launch {
 /// A running subject.
 pub struct Subject {
     child: Child,
-    stdin: Option<ChildStdin>,
+    keyboard: Keyboard,
     /// Standard output.
     pub stdout: Output,
     /// Standard error.
@@ -54,22 +55,21 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Starts the program. With `terminal`, its standard input and output are a conversation in the journal; a server
-    /// says nothing there but where it listens.
-    pub fn start(launch: &Launch, arguments: &[String], journal: &Journal, terminal: bool) -> Outcome<Self> {
-        let mut child = Command::new(&launch.command[0])
-            .args(&launch.command[1..])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .env("RUST_BACKTRACE", "0")
-            .env_remove("SEED")
-            .env_remove("SUBJECT")
-            .process_group(0)
-            .spawn()
-            .map_err(|e| Failure::new(format!("{} to start", launch.command[0]), e.to_string()))?;
-        let conversation = terminal.then(|| {
+    /// Starts the program with pipes. When they are `shown`, its standard input and output are a conversation in the
+    /// journal; a server says nothing there but where it listens.
+    pub fn start(launch: &Launch, arguments: &[String], journal: &Journal, shown: bool) -> Outcome<Self> {
+        Self::start_at(Console { shown, ..Console::default() }, launch, arguments, journal)
+    }
+
+    /// As [`Subject::start`], at any console.
+    pub fn start_at(console: Console, launch: &Launch, arguments: &[String], journal: &Journal) -> Outcome<Self> {
+        let words = [&launch.command, arguments].concat();
+        let failed = |e: io::Error| Failure::new(format!("{} to start", launch.command[0]), e.to_string());
+        let prepare = |command: &mut Command| {
+            command.env("RUST_BACKTRACE", "0").env_remove("SEED").env_remove("SUBJECT");
+        };
+        let (child, ends) = console::spawn(&words, console.kind, prepare).map_err(failed)?;
+        let conversation = console.shown.then(|| {
             journal.open(Conversation {
                 transport: Transport::Stdio,
                 client: None,
@@ -78,25 +78,23 @@ impl Subject {
                 server_name: launch.name.clone(),
             })
         });
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (stdin, Some(stdout), Some(stderr)) = pipes else {
-            return Err(Failure::new("pipes to the program", "none"));
-        };
-        let (stdout, out) = Output::collect(stdout, conversation.map(|c| (journal.clone(), c)));
-        let (stderr, err) = Output::collect(stderr, None);
-        let readers = vec![out, err];
-        Ok(Self { child, stdin, stdout, stderr, readers, journal: journal.clone(), conversation, status: None })
+        let shown = conversation.map(|c| (journal.clone(), c));
+        let (stdout, out) = Output::collect(ends.stdout, console.flow, shown).map_err(failed)?;
+        let (stderr, err) = Output::collect(ends.stderr, Flow::Read, None).map_err(failed)?;
+        let (keyboard, readers) = (ends.keyboard, vec![out, err]);
+        Ok(Self { child, keyboard, stdout, stderr, readers, journal: journal.clone(), conversation, status: None })
     }
 
-    /// Reads lines until one says `listening on SCHEME://ADDRESS`, and returns the address.
+    /// Reads lines until one says `listening on SCHEME://ADDRESS`, and returns the address: `127.0.0.1:40123`, the path of
+    /// a socket file, or `@name` for `listening on unix:@name`.
     pub fn announced(&self) -> Outcome<String> {
         let until = Instant::now() + START;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.stdout.line(left) {
                 Ok(line) => {
-                    if let Some((_, address)) = line.strip_prefix("listening on ").and_then(|l| l.split_once("://")) {
-                        return Ok(address.trim().into());
+                    if let Some(address) = line.strip_prefix("listening on ").and_then(address_in) {
+                        return Ok(address.into());
                     }
                 }
                 Err((so_far, ended)) => return Err(self.silent_start(&so_far, ended)),
@@ -127,18 +125,19 @@ impl Subject {
         if let Some(conversation) = self.conversation {
             self.journal.data(conversation, From::Client, octets);
         }
-        let Some(stdin) = &mut self.stdin else {
-            return Err(Failure::new("standard input to be open", "it is closed"));
-        };
-        stdin
-            .write_all(octets)
-            .and_then(|()| stdin.flush())
-            .map_err(|e| Failure::new("the program to read its standard input", e.to_string()))
+        let typed = self.keyboard.write(octets);
+        typed.map_err(|e| Failure::new("the program to read its standard input", e.to_string()))
     }
 
-    /// Closes its standard input (Ctrl-D).
+    /// Presses a key that is no text.
+    pub fn press(&mut self, octet: u8) -> Outcome {
+        let typed = self.keyboard.write(&[octet]);
+        typed.map_err(|e| Failure::new("the program to be at its terminal", e.to_string()))
+    }
+
+    /// Ends its standard input (Ctrl-D at a terminal).
     pub fn end_input(&mut self) {
-        if let (Some(_), Some(conversation)) = (self.stdin.take(), self.conversation) {
+        if let (true, Some(conversation)) = (self.keyboard.end(), self.conversation) {
             self.journal.event(conversation, Kind::Close(From::Client));
         }
     }
@@ -182,6 +181,7 @@ impl Subject {
         loop {
             if let Some(status) = self.poll()? {
                 // What it said last may still be in the pipes.
+                self.stdout.set_flow(Flow::Read);
                 self.stdout.wait_for_end(LAST_WORDS);
                 self.stderr.wait_for_end(LAST_WORDS);
                 self.journal.note(describe(status));
@@ -251,6 +251,11 @@ impl Subject {
         line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
     }
 
+    /// Open descriptors (proc(5), /proc/PID/fd). `None` where there is no /proc.
+    pub fn descriptors(&self) -> Option<usize> {
+        Some(std::fs::read_dir(format!("/proc/{}/fd", self.pid())).ok()?.count())
+    }
+
     /// User and system time so far (proc(5), /proc/PID/stat fields 14 and 15).
     pub fn processor_time(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
@@ -264,7 +269,11 @@ impl Subject {
     /// Ends the process and everything it started, and returns what it wrote to standard error.
     pub fn end(&mut self) -> String {
         let _ = killpg(self.pid(), Signal::SIGKILL);
+        // At a terminal, a program that has only just been started may not lead its group yet.
+        let _ = self.child.kill();
         let _ = self.child.wait();
+        // What it said before is read even if nobody wanted to.
+        self.stdout.set_flow(Flow::Read);
         for reader in self.readers.drain(..) {
             let _ = reader.join();
         }
@@ -276,6 +285,12 @@ impl Drop for Subject {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The address of a URL.
+fn address_in(url: &str) -> Option<&str> {
+    let url = url.trim();
+    url.split_once("://").map(|(_, address)| address).or_else(|| url.strip_prefix("unix:"))
 }
 
 /// A thread's state, as in ps(1): R runs, S sleeps, T is stopped (proc(5), the third field of `stat`).

@@ -1,0 +1,38 @@
+//! The subject as a command: started with arguments of the check's choice.
+
+use super::Scene;
+use crate::console::Console;
+use crate::failure::Outcome;
+use crate::subject::Subject;
+
+impl Scene {
+    /// Starts the subject with these arguments alone.
+    pub fn run(&mut self, arguments: &[String]) -> Outcome {
+        self.launch(arguments, true)
+    }
+
+    /// As [`Scene::run`], for arguments that are written out in the check.
+    pub fn run_with(&mut self, arguments: &[&str]) -> Outcome {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        self.run(&arguments)
+    }
+
+    /// As [`Scene::run_with`], without its output in the dialogue: for output that differs from run to run.
+    pub fn run_unseen(&mut self, arguments: &[&str]) -> Outcome {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        self.journal.note(format!("{} {}", self.launch.name, arguments.join(" ")));
+        self.launch(&arguments, false)
+    }
+
+    pub(super) fn launch(&mut self, arguments: &[String], shown: bool) -> Outcome {
+        let mut launch = self.launch.clone();
+        if let Some(limit) = self.descriptors {
+            let shell = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+            launch.command.splice(0..0, ["sh".into(), "-c".into(), shell]);
+        }
+        let console = Console { shown, ..self.console };
+        self.subject = Some(Subject::start_at(console, &launch, arguments, &self.journal)?);
+        self.exit_seen = false;
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! The subject as a process: signals, its end, what it uses.
+
+use super::{Scene, panic_line};
+use crate::failure::{Failure, Outcome};
+use crate::subject::{Subject, describe};
+use crate::talk::PATIENCE;
+use nix::sys::signal::Signal;
+use std::time::{Duration, Instant};
+
+impl Scene {
+    /// Sends a signal.
+    pub fn signal(&mut self, signal: Signal) -> Outcome {
+        self.subject()?.signal(signal)
+    }
+
+    /// Waits until the subject has nothing to do, all its threads blocked, for `limit` at most. Says whether that was so.
+    pub fn wait_until_still(&mut self, limit: Duration) -> Outcome<bool> {
+        Ok(self.subject()?.wait_until_still(limit))
+    }
+
+    /// Stops the subject where it stands. The kernel goes on shaking hands and taking octets for it: what the check does
+    /// now is there before the subject looks.
+    pub fn hold(&mut self) -> Outcome {
+        self.address()?;
+        self.journal.note("the program is held up (SIGSTOP)");
+        self.subject()?.hold()
+    }
+
+    /// Lets it go on.
+    pub fn release(&mut self) -> Outcome {
+        self.journal.note("the program goes on (SIGCONT)");
+        self.subject()?.release()
+    }
+
+    /// Waits for the subject to end with this status.
+    pub fn expect_exit(&mut self, code: i32, limit: Duration) -> Outcome {
+        let status = self.subject()?.exit(limit)?;
+        self.exit_seen = true;
+        if status.code() == Some(code) {
+            return Ok(());
+        }
+        let mut got = describe(status);
+        let said = self.subject()?.stderr.rest();
+        match said.lines().rfind(|l| l.starts_with("error:")).or(said.lines().last()) {
+            Some(line) if panic_line(&said).is_none() => got = format!("{got}; it said: {line}"),
+            _ => {}
+        }
+        Err(Failure::new(format!("exit status {code}"), got))
+    }
+
+    /// The subject's process, for signals and /proc.
+    pub fn subject(&mut self) -> Outcome<&mut Subject> {
+        self.subject.as_mut().ok_or_else(|| Failure::new("a started program", "none"))
+    }
+
+    /// The subject is started with so many descriptors and cannot raise the limit.
+    pub fn limit_descriptors(&mut self, limit: u32) {
+        self.journal.note(format!("ulimit -n {limit}"));
+        self.descriptors = Some(limit);
+    }
+
+    /// Processor time that the subject uses within `time`, by proc(5). Zero where there is no /proc.
+    pub fn processor_time(&mut self, time: Duration) -> Outcome<Duration> {
+        let before = self.subject()?.processor_time();
+        std::thread::sleep(time);
+        Ok(self.subject()?.processor_time().saturating_sub(before))
+    }
+
+    /// Open descriptors of the subject (/proc/PID/fd). `None` where there is no /proc.
+    pub fn descriptors(&mut self) -> Outcome<Option<usize>> {
+        Ok(self.subject()?.descriptors())
+    }
+
+    /// Waits until the subject has no more than so many descriptors open: what it opened for a connection is closed with it.
+    pub fn expect_descriptors(&mut self, most: usize) -> Outcome {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.descriptors()? {
+                Some(open) if open > most && Instant::now() >= until => {
+                    return Err(Failure::new(
+                        format!("{most} open descriptors, as before"),
+                        format!("{open} are open"),
+                    ));
+                }
+                Some(open) if open > most => std::thread::sleep(Duration::from_millis(1)),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Memory that the subject uses, in octets. `None` where there is no /proc.
+    pub fn memory(&mut self) -> Outcome<Option<u64>> {
+        Ok(self.subject()?.memory())
+    }
+}

@@ -1,0 +1,53 @@
+//! Programs for the grader's tools to be tried on. They are tests of this binary that only a scene starts.
+
+use netkata::conn::{Conn, Peer};
+use netkata::context::Context;
+use netkata::dial;
+use netkata::endpoint::Endpoint;
+use netkata::listen::{self, Accept};
+use netkata_kit::scene::Scene;
+use netkata_kit::subject::Launch;
+use std::io;
+use std::net::Shutdown;
+use std::thread;
+
+/// A scene whose subject is the test of this name in this file. Its arguments are what follows `--`.
+pub fn scene(name: &str) -> Scene {
+    let this = std::env::current_exe().expect("a path");
+    let line = format!("'{}' --nocapture --ignored --exact subjects::{name} --", this.display());
+    Scene::new(&Launch::command(name, &line).expect("a command"), &[], 7)
+}
+
+fn arguments() -> Vec<Endpoint> {
+    let given = std::env::args().skip_while(|a| a != "--").skip(1);
+    given.map(|text| text.parse().expect("an endpoint")).collect()
+}
+
+/// `LISTEN UPSTREAM`: what comes goes on, both ways.
+#[test]
+#[ignore = "a program for other tests"]
+fn relay() {
+    let [listen, upstream] = arguments().try_into().expect("two endpoints");
+    let listener = listen::announced(&listen).expect("a listener");
+    loop {
+        let (client, _): (Conn, Peer) = listener.accept_one().expect("a client");
+        let server = dial::endpoint(&Context::new(), &upstream).expect("an upstream");
+        let (from, to) = (client.try_clone().expect("a clone"), server.try_clone().expect("a clone"));
+        thread::spawn(move || pump(from, to));
+        thread::spawn(move || pump(server, client));
+    }
+}
+
+fn pump(mut from: Conn, mut to: Conn) {
+    let _ = io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Write);
+}
+
+/// `ADDRESS`: dials, and leaves.
+#[test]
+#[ignore = "a program for other tests"]
+fn caller() {
+    let [address] = arguments().try_into().expect("one endpoint");
+    let mut conn = dial::endpoint(&Context::new(), &address).expect("a server");
+    io::Write::write_all(&mut conn, b"Alma").expect("sent");
+}
