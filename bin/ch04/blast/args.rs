@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[arg(short, long, default_value_t = 1)]
     pub(crate) connections: usize,
     /// Octets of a message: 64, 16KiB, 1MiB
-    #[arg(short, long, default_value = "64", value_parser = human::parse_size)]
+    #[arg(short, long, default_value = "64", value_parser = size)]
     pub(crate) size: usize,
     /// How long to load [default: 10s, or until --requests are done]
     #[arg(short, long, value_parser = human::parse_limit)]
@@ -71,7 +71,11 @@ pub(crate) struct Args {
     pub(crate) svg: Option<PathBuf>,
 }
 
-fn rate(text: &str) -> std::result::Result<f64, String> {
+fn size(text: &str) -> Result<usize, String> {
+    usize::try_from(human::parse_size(text)?).map_err(|e| e.to_string())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| format!("{text:?} is no number of requests a second"))?;
     if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err("requests a second must be more than 0".into()) }
 }

@@ -24,7 +24,7 @@ mod results;
 use args::Args;
 use clap::Parser;
 use netkata::error::{Attempt, NetError, Result};
-use netkata::load::{self, Plan};
+use netkata::load::{Plan, Report, run};
 use netkata::{exit, human, stop, sys};
 use std::process::ExitCode;
 
@@ -42,7 +42,7 @@ fn blast(args: &Args) -> Result<()> {
     let ctx = stop::on_signals()?;
     enough_descriptors(&plan)?;
     let mut progress = progress::Progress::new(&plan);
-    let outcome = load::run(&plan, &ctx, &mut |live| progress.show(live));
+    let outcome = run(&plan, &ctx, &mut |live| progress.show(live));
     progress.end();
     let report = outcome?;
     if let Some(file) = &args.svg {
@@ -68,7 +68,7 @@ fn enough_descriptors(plan: &Plan) -> Result<()> {
 }
 
 /// A fast wrong answer is worth nothing.
-fn verdict(plan: &Plan, report: &load::Report) -> Result<()> {
+fn verdict(plan: &Plan, report: &Report) -> Result<()> {
     let fail = |why: String| Err(NetError::invalid("load", plan.target.to_string(), why));
     match (report.tally.wrong, report.tally.answered) {
         (1.., _) => fail(human::count(report.tally.wrong as usize, "wrong answer")),
