@@ -19,7 +19,8 @@ pub(crate) struct Peer {
     pub(crate) endpoint: Endpoint,
     /// A process for each connection does not go far.
     pub(crate) most_connections: usize,
-    child: Child,
+    /// `None` when somebody else ends it.
+    child: Option<Child>,
 }
 
 /// A process for each connection: so many at the most.
@@ -35,23 +36,29 @@ impl Peer {
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// The same server under another name; it ends with the first.
+    pub(crate) fn borrowed(&self, name: &'static str) -> Peer {
+        Peer { name, endpoint: self.endpoint.clone(), most_connections: self.most_connections, child: None }
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
         // A master asked to end takes its workers with it; killed, it would leave them behind.
-        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
         let start = Instant::now();
         while start.elapsed() < LEAVE {
-            if let Ok(Some(_)) = self.child.try_wait() {
+            if let Ok(Some(_)) = child.try_wait() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
@@ -102,7 +109,7 @@ fn announced(name: &'static str, command: &mut Command) -> io::Result<Peer> {
     if let Some(out) = child.stdout.take() {
         BufReader::new(out).read_line(&mut line)?;
     }
-    let mut peer = Peer { name, endpoint: Endpoint::Tcp(String::new()), most_connections: usize::MAX, child };
+    let mut peer = Peer { name, endpoint: Endpoint::Tcp(String::new()), most_connections: usize::MAX, child: Some(child) };
     let said = line.trim_end().strip_prefix("listening on ").and_then(|address| address.parse::<Endpoint>().ok());
     let said = said.ok_or_else(|| io::Error::other(format!("it said {line:?}, not where it listens")))?;
     // Who listens on every address is asked on one.
@@ -126,10 +133,10 @@ pub(crate) fn listening(name: &'static str, port: u16, command: &mut Command) ->
     let program = command.get_program().to_string_lossy();
     let child = child.map_err(|e| io::Error::other(format!("{program}: {e}")))?;
     let endpoint = Endpoint::Tcp(format!("127.0.0.1:{port}"));
-    let mut peer = Peer { name, endpoint, most_connections: usize::MAX, child };
+    let mut peer = Peer { name, endpoint, most_connections: usize::MAX, child: Some(child) };
     let start = Instant::now();
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        if let Some(status) = peer.child.try_wait()? {
+        if let Some(status) = peer.child.as_mut().map_or(Ok(None), Child::try_wait)? {
             return Err(io::Error::other(format!("it ended: {status}")));
         }
         if start.elapsed() > START {
