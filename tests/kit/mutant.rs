@@ -11,9 +11,9 @@
 //! @@ …
 //! ```
 //!
-//! Beside it, `NAME.txt` is the message that the check gives. Try one with `git apply tests/mutants/….patch`.
+//! Of a program that is a folder, the patch may be for any one of its files. Beside it, `NAME.txt` is the message that the check gives. Try one with `git apply tests/mutants/….patch`.
 
-use std::collections::BTreeMap;
+use crate::package::Sources;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,13 +47,24 @@ impl Mutant {
         self.path.with_extension("txt")
     }
 
-    /// The wrong program's source.
+    /// The wrong program's sources: one file, or, of a program that is a folder, all of them with one patched.
     ///
     /// # Errors
     /// When the patch no longer fits its program.
-    pub fn source(&self, root: &Path, apply: fn(&str, &str) -> Result<String, String>) -> Result<String, String> {
+    pub fn sources(&self, root: &Path, apply: fn(&str, &str) -> Result<String, String>) -> Result<Sources, String> {
         let base = fs::read_to_string(root.join(&self.base)).map_err(|e| format!("{}: {e}", self.base))?;
-        apply(&base, &self.patch).map_err(|e| format!("{}: does not fit {}: {e}", self.path.display(), self.base))
+        let wrong = apply(&base, &self.patch)
+            .map_err(|e| format!("{}: does not fit {}: {e}", self.path.display(), self.base))?;
+        let folder = format!("bin/{}/{}", self.chapter, self.program);
+        match Path::new(&self.base).strip_prefix(&folder) {
+            Ok(file) => {
+                let mut sources = Sources::folder(&self.chapter, self.binary(), &root.join(&folder))
+                    .map_err(|e| format!("{folder}: {e}"))?;
+                sources.files.insert(file.into(), wrong.into());
+                Ok(sources)
+            }
+            Err(_) => Ok(Sources::single(&self.chapter, self.binary(), Path::new(&self.base), wrong)),
+        }
     }
 
     fn parse(path: &Path) -> Result<Self, String> {
@@ -99,37 +110,4 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A cargo package below `target/prove` with these sources as binaries. Its dependencies are the course's own.
-///
-/// # Errors
-/// When a file cannot be read or written.
-pub fn package(root: &Path, sources: &BTreeMap<String, String>) -> io::Result<PathBuf> {
-    let folder = root.join("target/prove");
-    fs::create_dir_all(folder.join("src"))?;
-    let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
-    let section = |name: &str| {
-        let (_, tail) = manifest.split_once(&format!("\n[{name}]\n")).unwrap_or_default();
-        format!(
-            "[{name}]\n{}\n",
-            tail.split("\n[").next().unwrap_or_default().split("\n# --").next().unwrap_or_default()
-        )
-    };
-    let mut text =
-        String::from("[package]\nname = \"prove\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n");
-    text.push_str(&section("dependencies"));
-    text.push_str("netkata = { path = \"../..\" }\n\n");
-    text.push_str(&section("profile.dev"));
-    for (name, source) in sources {
-        let file = folder.join(format!("src/{name}.rs"));
-        // An unchanged file keeps its time, and cargo keeps its binary.
-        if fs::read_to_string(&file).ok().as_ref() != Some(source) {
-            fs::write(&file, source)?;
-        }
-        text.push_str(&format!("[[bin]]\nname = \"{name}\"\npath = \"src/{name}.rs\"\n\n"));
-    }
-    fs::write(folder.join("Cargo.toml"), text)?;
-    fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
-    Ok(folder)
 }
