@@ -26,7 +26,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Octets of a Binary, or characters of a String, that are printed.
-const PRINTED: usize = 1024;
+const PRINTED: usize = 64;
 
 /// Sends values to a server that sends them back. Without values: each line of standard input, as a String.
 #[derive(Parser)]

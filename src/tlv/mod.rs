@@ -34,6 +34,6 @@ mod value;
 pub use decode::Decoded;
 pub use error::{Error, Fault, Incomplete, Invalid};
 pub use header::{Header, field};
-pub use kind::{BINARY, Kind, Kinds, LIMIT, STRING, VALUES};
+pub use kind::{BINARY, Kind, Kinds, LIMIT, STRING, VALUES, every};
 pub use reader::{Reader, read_value};
 pub use value::{Frame, Value, write_frame};
