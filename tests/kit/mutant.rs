@@ -11,6 +11,8 @@
 //! @@ …
 //! ```
 //!
+//! A program of several files is a folder with a `main.rs`; a patch of any of its files will do.
+//!
 //! Beside it, `NAME.txt` is the message that the check gives. Try one with `git apply tests/mutants/….patch`.
 
 use std::collections::BTreeMap;
@@ -47,13 +49,22 @@ impl Mutant {
         self.path.with_extension("txt")
     }
 
-    /// The wrong program's source.
+    /// The wrong program's source, in one piece.
     ///
     /// # Errors
     /// When the patch no longer fits its program.
     pub fn source(&self, root: &Path, apply: fn(&str, &str) -> Result<String, String>) -> Result<String, String> {
-        let base = fs::read_to_string(root.join(&self.base)).map_err(|e| format!("{}: {e}", self.base))?;
-        apply(&base, &self.patch).map_err(|e| format!("{}: does not fit {}: {e}", self.path.display(), self.base))
+        let base = root.join(&self.base);
+        let right = fs::read_to_string(&base).map_err(|e| format!("{}: {e}", self.base))?;
+        let wrong = apply(&right, &self.patch)
+            .map_err(|e| format!("{}: does not fit {}: {e}", self.path.display(), self.base))?;
+        let main = base.with_file_name("main.rs");
+        if base == main || !main.exists() {
+            return Ok(in_one_piece(&wrong, &base));
+        }
+        let main = fs::read_to_string(&main).map_err(|e| format!("{}: {e}", main.display()))?;
+        let patched = base.file_stem().unwrap_or_default().to_string_lossy();
+        Ok(in_one_piece(&main.replace(&format!("\nmod {patched};\n"), &inline(&patched, &wrong)), &base))
     }
 
     fn parse(path: &Path) -> Result<Self, String> {
@@ -76,6 +87,19 @@ impl Mutant {
             patch: text[start..].to_string(),
         })
     }
+}
+
+/// A program with the modules beside it, `mod NAME;`, written where they are named.
+fn in_one_piece(main: &str, beside: &Path) -> String {
+    let module = |line: &str| {
+        let name = line.strip_prefix("mod ")?.strip_suffix(';')?;
+        Some(inline(name, &fs::read_to_string(beside.with_file_name(format!("{name}.rs"))).ok()?))
+    };
+    main.lines().map(|line| module(line).unwrap_or_else(|| format!("{line}\n"))).collect()
+}
+
+fn inline(name: &str, text: &str) -> String {
+    format!("\nmod {name} {{\n{text}}}\n")
 }
 
 /// Every mutant on file, by chapter and program.
