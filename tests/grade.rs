@@ -45,7 +45,7 @@ fn plan(arguments: &Arguments) -> Result<Vec<Trial>, String> {
     let seed = seed()?;
     let programs = checks::all();
     if std::env::var_os("PROVE").is_some() {
-        return proof::trials(&programs);
+        return proof::trials(&programs, arguments.filter.as_deref());
     }
     if let Ok(line) = std::env::var("SUBJECT") {
         return subject_trials(programs, &line, arguments.filter.as_deref(), seed);

@@ -25,8 +25,8 @@ const SEED: u64 = 0x5ea;
 /// Built once, by the first trial that needs it.
 type Build = Arc<OnceLock<Result<PathBuf, String>>>;
 
-/// All trials of the proof.
-pub fn trials(programs: &[Program]) -> Result<Vec<Trial>, String> {
+/// All trials of the proof. Built is only what a trial that `filter` names will need.
+pub fn trials(programs: &[Program], filter: Option<&str>) -> Result<Vec<Trial>, String> {
     let catalogue = Catalogue::read(root())?;
     let mutants = mutant::all(root())?;
     let mut sources = BTreeMap::new();
@@ -35,15 +35,19 @@ pub fn trials(programs: &[Program]) -> Result<Vec<Trial>, String> {
         let given = exercise.clone();
         trials.push(Trial::test(format!("{}::is_handed_out_as_derived", exercise.id()), move || as_derived(&given)));
         if exercise.kind == Form::Build {
-            sources.insert(format!("solution-{}", exercise.name), exercise.solution_text()?);
-            sources.insert(format!("stub-{}", exercise.name), stub::of(exercise)?);
+            for (name, trial) in [("solution", "solution_passes"), ("stub", "stub_is_not_started")] {
+                if is_asked_for(filter, &format!("{}::{trial}", exercise.id())) {
+                    let text = if name == "stub" { stub::of(exercise)? } else { exercise.solution_text()? };
+                    sources.insert(format!("{name}-{}", exercise.name), text);
+                }
+            }
         } else {
             let (name, solution) = (exercise.id(), exercise.solution_text()?);
             trials
                 .push(Trial::test(format!("{name}::octets_derive"), move || Ok(predict::derive(&solution).map(drop)?)));
         }
     }
-    for mutant in &mutants {
+    for mutant in mutants.iter().filter(|m| is_asked_for(filter, &trial_of(m))) {
         sources.insert(mutant.binary(), mutant.source(root(), apply)?);
     }
     let build: Build = Arc::default();
@@ -82,9 +86,8 @@ fn program_trials(
         Trial::test(name, || Err("no wrong program on file is caught by this check: it may be unable to fail".into()))
     }));
     trials.extend(own.into_iter().map(|mutant| {
-        let name = format!("{}::mutant_{}_is_caught_by_{}", program.id(), mutant.name, mutant.caught_by);
         let (program, path) = (program.clone(), ready(mutant.binary()));
-        Trial::test(name, move || caught(&program, &mutant, path()?))
+        Trial::test(trial_of(&mutant), move || caught(&program, &mutant, path()?))
     }));
     trials
 }
@@ -97,6 +100,15 @@ fn shared(programs: &[Program], mutant: &Mutant, check: &Check) -> bool {
 
 fn id(mutant: &Mutant) -> String {
     format!("{}::{}", mutant.chapter, mutant.program)
+}
+
+fn trial_of(mutant: &Mutant) -> String {
+    format!("{}::mutant_{}_is_caught_by_{}", id(mutant), mutant.name, mutant.caught_by)
+}
+
+/// As the harness takes its filter: a part of the name.
+fn is_asked_for(filter: Option<&str>, trial: &str) -> bool {
+    filter.is_none_or(|filter| trial.contains(filter))
 }
 
 fn orphan(mutant: &Mutant) -> Trial {
