@@ -44,12 +44,17 @@ pub fn is_text(octets: &[u8]) -> bool {
 /// 00000000  61 68 6f 79 0d 0a                                 |ahoy..|
 /// ```
 pub fn dump(octets: &[u8]) -> String {
+    dump_from(0, octets)
+}
+
+/// As [`dump`], of a part that begins at this offset of something longer.
+pub fn dump_from(offset: u64, octets: &[u8]) -> String {
     let mut out = String::new();
     for (line, chunk) in octets.chunks(16).enumerate() {
         let halves: Vec<String> = chunk.chunks(8).map(|half| hex(half, 8)).collect();
         let ascii: String =
             chunk.iter().map(|&o| if (b' '..=b'~').contains(&o) { char::from(o) } else { '.' }).collect();
-        out.push_str(&format!("{:08x}  {:<48}  |{ascii}|\n", line * 16, halves.join("  ")));
+        out.push_str(&format!("{:08x}  {:<48}  |{ascii}|\n", offset + line as u64 * 16, halves.join("  ")));
     }
     out
 }
@@ -62,6 +67,7 @@ mod tests {
     fn three_views_of_the_same_octets() {
         assert_eq!(hex(b"ahoy", 3), "61 68 6f … (1 more)");
         assert_eq!(text(b"a\r\n\0\xff\\", 9), "a\\r\\n\\0\\xff\\\\");
+        assert!(dump_from(0x1_0000_0000, b"ebb").starts_with("100000000  65 62 62  "));
         let bytes: Vec<u8> = (0x41..0x52).collect();
         assert_eq!(
             dump(&bytes),

@@ -56,25 +56,35 @@ pub fn lines(journal: &Journal, options: &Options) -> Vec<String> {
 }
 
 /// How wide the numbers are.
-struct Columns {
+pub(super) struct Columns {
     seconds: usize,
     octets: usize,
 }
 
 impl Columns {
     fn of<'a>(events: impl Iterator<Item = (&'a Event, Option<Transport>)>) -> Self {
-        let (mut last, mut most) = (0, 0);
-        for (event, transport) in events {
-            last = event.at.as_secs();
-            match &event.kind {
-                Kind::Data(_, octets) if !is_typed(octets, transport) => most = most.max(octets.len()),
-                _ => {}
-            }
-        }
-        Self { seconds: last.to_string().len(), octets: thousands(most).len() }
+        let mut columns = Self::narrow();
+        events.for_each(|(event, transport)| columns.widen(event.at, &event.kind, transport));
+        columns
     }
 
-    fn time(&self, at: Duration) -> String {
+    /// As wide as nothing needs.
+    pub(super) fn narrow() -> Self {
+        Self { seconds: 1, octets: 1 }
+    }
+
+    /// As wide as this event needs, at least.
+    pub(super) fn widen(&mut self, at: Duration, kind: &Kind, transport: Option<Transport>) {
+        self.seconds = self.seconds.max(at.as_secs().to_string().len());
+        match kind {
+            Kind::Data(_, octets) if !is_typed(octets, transport) => {
+                self.octets = self.octets.max(thousands(octets.len()).len());
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn time(&self, at: Duration) -> String {
         format!("{:width$}.{:03} s  ", at.as_secs(), at.subsec_millis(), width = self.seconds)
     }
 
@@ -95,6 +105,15 @@ pub fn letter(mut index: usize) -> String {
         }
         index -= 1;
     }
+}
+
+/// The conversation that [`letter`] calls so. There are too many with seven letters to be named by anybody.
+pub fn number_of(letters: &str) -> Option<usize> {
+    if letters.is_empty() || letters.len() > 6 || !letters.bytes().all(|o| o.is_ascii_uppercase()) {
+        return None;
+    }
+    let digits = letters.bytes().map(|o| usize::from(o - b'A') + 1);
+    digits.fold(0, |n, digit| n * 26 + digit).checked_sub(1)
 }
 
 /// Says that a side will send no more: `FIN` where there is such a thing.
@@ -134,7 +153,12 @@ pub(super) fn connects(transport: Option<Transport>) -> bool {
 }
 
 /// What the event was; nothing when there is nothing to tell.
-fn sentences(kind: &Kind, transport: Option<Transport>, columns: &Columns, options: &Options) -> Vec<String> {
+pub(super) fn sentences(
+    kind: &Kind,
+    transport: Option<Transport>,
+    columns: &Columns,
+    options: &Options,
+) -> Vec<String> {
     vec![match kind {
         Kind::Open if connects(transport) => "→ connect".into(),
         Kind::Open => return Vec::new(),
@@ -158,7 +182,7 @@ fn is_typed(octets: &[u8], transport: Option<Transport>) -> bool {
     transport == Some(Transport::Stdio) && hexdump::is_text(octets)
 }
 
-fn arrow(from: From) -> char {
+pub(super) fn arrow(from: From) -> char {
     match from {
         From::Client => '→',
         From::Server => '←',
@@ -287,5 +311,7 @@ mod tests {
     fn letters_never_run_out() {
         let named: Vec<String> = [0, 25, 26, 51, 52, 701, 702].into_iter().map(letter).collect();
         assert_eq!(named, ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]);
+        assert!((0..1000).all(|n| number_of(&letter(n)) == Some(n)));
+        assert_eq!([number_of(""), number_of("a"), number_of("AAAAAAA")], [None; 3]);
     }
 }

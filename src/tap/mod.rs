@@ -5,11 +5,15 @@
 //! ([`svg`]), or a capture that Wireshark opens ([`pcapng`]).
 
 mod chart;
+pub mod datagrams;
 pub mod dialogue;
+pub mod files;
 pub mod journal;
+pub mod live;
 mod packet;
 pub mod pcapng;
 pub mod protocol;
+pub mod record;
 mod recorder;
 pub mod relay;
 pub mod svg;

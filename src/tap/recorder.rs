@@ -33,7 +33,7 @@ impl Watch for Recorder<'_> {
 }
 
 /// How a failed read or write is told.
-fn verdict(from: From, e: &io::Error) -> Kind {
+pub(super) fn verdict(from: From, e: &io::Error) -> Kind {
     use io::ErrorKind as K;
     match e.kind() {
         K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::NotConnected => Kind::Reset(from),

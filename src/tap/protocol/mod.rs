@@ -146,7 +146,13 @@ impl Sniffer {
         label
     }
 
-    /// Whether a side that has not been named by now never will be.
+    /// This side went on, or took its turn, and nobody looked.
+    pub fn passed(&mut self, from: From) {
+        self.last = Some(from);
+        self.spoken[from as usize] = true;
+    }
+
+    /// Whether this side has spoken: if it has no name by now, it gets none.
     pub fn settled(&self, from: From) -> bool {
         self.spoken[from as usize]
     }
