@@ -11,7 +11,9 @@
 //! @@ …
 //! ```
 //!
-//! Of a program that is a folder, the patch may be for any one of its files. Beside it, `NAME.txt` is the message that the check gives. Try one with `git apply tests/mutants/….patch`.
+//! Of a program that is a folder, the patch may be for any one of its files, or for one of a folder of `src/` that the program
+//! is made of: the program then gets that module as its own. Beside it, `NAME.txt` is the message that the check gives. Try
+//! one with `git apply tests/mutants/….patch`.
 
 use crate::package::Sources;
 use std::fs;
@@ -56,6 +58,9 @@ impl Mutant {
         let wrong = apply(&base, &self.patch)
             .map_err(|e| format!("{}: does not fit {}: {e}", self.path.display(), self.base))?;
         let folder = format!("bin/{}/{}", self.chapter, self.program);
+        if let Some(module) = self.module() {
+            return self.with_module(root, &root.join(&folder), module, wrong);
+        }
         match Path::new(&self.base).strip_prefix(&folder) {
             Ok(file) => {
                 let mut sources = Sources::folder(&self.chapter, self.binary(), &root.join(&folder))
@@ -65,6 +70,37 @@ impl Mutant {
             }
             Err(_) => Ok(Sources::single(&self.chapter, self.binary(), Path::new(&self.base), wrong)),
         }
+    }
+
+    /// `load`, of a patch for `src/load/….rs`.
+    fn module(&self) -> Option<&str> {
+        self.base.strip_prefix("src/")?.split_once('/').map(|(module, _)| module)
+    }
+
+    /// A program that is a folder, with a module of the library, one file of it patched, as a module of its own. Everywhere in
+    /// its sources, `netkata::MODULE` is that one.
+    fn with_module(&self, root: &Path, folder: &Path, module: &str, wrong: String) -> Result<Sources, String> {
+        let read = |folder: &Path| {
+            Sources::folder(&self.chapter, self.binary(), folder).map_err(|e| format!("{}: {e}", folder.display()))
+        };
+        let (mut sources, library) = (read(folder)?, read(&root.join("src").join(module))?);
+        for text in sources.files.values_mut() {
+            let own = String::from_utf8_lossy(text).replace(&format!("netkata::{module}"), &format!("crate::{module}"));
+            *text = own.into_bytes();
+        }
+        if let Some(main) = sources.files.get_mut(&sources.main) {
+            main.extend_from_slice(format!("\nmod {module};\n").as_bytes());
+        }
+        for (file, text) in library.files {
+            let patched = Path::new(&self.base).ends_with(Path::new(module).join(&file));
+            let text = if patched { wrong.clone() } else { String::from_utf8_lossy(&text).into_owned() };
+            // What the module takes from the rest of the library stays there; what it has of its own comes along.
+            let text = text
+                .replace("crate::", "netkata::")
+                .replace(&format!("netkata::{module}"), &format!("crate::{module}"));
+            sources.files.insert(Path::new(module).join(file), text.into_bytes());
+        }
+        Ok(sources)
     }
 
     fn parse(path: &Path) -> Result<Self, String> {

@@ -1,6 +1,6 @@
 //! Keeping this process and the servers on one core, with taskset(1).
 
-use crate::peers::Peer;
+use super::peers::Peer;
 use std::process::{Command, Stdio};
 
 /// Gives all of them their cores back when it is dropped.
