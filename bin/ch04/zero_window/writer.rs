@@ -108,21 +108,22 @@ impl Watch<'_> {
         let number = |n: Option<u32>| n.map_or("-".into(), |n| human::thousands(n as usize));
         let (window, unsent) = (number(info.snd_wnd), number(info.notsent));
         let written = human::thousands(usize::try_from(self.written).unwrap_or(usize::MAX));
-        let probe = match self.probe()? {
-            Some(left) => format!("in {}, backoff {}", seconds(left), info.backoff),
-            None => String::new(),
+        let asked = match self.timer()? {
+            Some((Timer::Probe, left)) => format!("by a probe in {}, backoff {}", seconds(left), info.backoff),
+            // What is sent again is answered with the window as well.
+            Some((Timer::Retransmit, left)) => format!("by a repeat in {}, backoff {}", seconds(left), info.backoff),
+            _ => String::new(),
         };
         let line =
-            format!("{:>8}  {event:9} {written:>13} {window:>11} {unsent:>11}  {probe}", seconds(self.start.elapsed()));
+            format!("{:>8}  {event:9} {written:>13} {window:>11} {unsent:>11}  {asked}", seconds(self.start.elapsed()));
         exit::say(line.trim_end())
     }
 
-    /// The time until the kernel asks whether the window is still closed, if it is.
-    fn probe(&self) -> Result<Option<Duration>> {
+    /// What the kernel waits for, and how much longer.
+    fn timer(&self) -> Result<Option<(Timer, Duration)>> {
         let local = self.stream.local_addr().attempt("inspect", "the connection")?;
         let sockets = proc_net::tcp_with_port(local.port())?;
-        let ours = sockets.into_iter().find(|s| s.local == local);
-        Ok(ours.and_then(|s| s.timer).filter(|(timer, _)| *timer == Timer::Probe).map(|(_, left)| left))
+        Ok(sockets.into_iter().find(|s| s.local == local).and_then(|s| s.timer))
     }
 }
 
