@@ -514,7 +514,7 @@ fn svg(s: &mut Scene) -> Outcome {
     loop {
         match reader.read_event() {
             Ok(quick_xml::events::Event::Eof) => break,
-            Ok(quick_xml::events::Event::Empty(tag)) => bars += usize::from(tag.name().as_ref() == b"rect"),
+            Ok(quick_xml::events::Event::Empty(tag)) => bars += usize::from(tag.name().as_ref() == "rect"),
             Ok(_) => {}
             Err(_) => {
                 let got = "what an XML parser refuses";
