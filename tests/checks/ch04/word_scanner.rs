@@ -82,7 +82,7 @@ fn punctuation(s: &mut Scene) -> Outcome {
     let words = s.phrase();
     let text = format!("Alas, {words}; the quay-side's (so they say) \"closed\".");
     let mut c = serve(s)?;
-    c.send(text.as_bytes())?;
+    c.send(format!("{text}\n").as_bytes())?;
     c.half_close()?;
     expect_words(s, text.split(' '), "this scanner's contract: it splits at white space, and at nothing else")?;
     ends_well(s)
