@@ -56,7 +56,11 @@ fn echo(s: &mut Scene, c: &mut Talk, why: &str) -> Outcome {
 fn sends_back(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     for _ in 0..2 {
-        echo(s, &mut c, "RFC 1700, Data Notations: the most significant octet of a number goes first")?;
+        echo(
+            s,
+            &mut c,
+            "the length is that of the value alone; its most significant octet goes first (RFC 1700, Data Notations)",
+        )?;
     }
     c.expect_no_more(ms(20))
 }
