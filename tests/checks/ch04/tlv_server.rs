@@ -285,6 +285,7 @@ fn reset(s: &mut Scene) -> Outcome {
     a.send(&header(BINARY, 9))?;
     a.wait_until_read();
     a.reset()?;
+    s.wait_until_still(ms(500))?;
     let why = "RFC 9293 §3.5.3: a reset aborts its own connection";
     let mut b = s.connect().because(why)?;
     echo(s, &mut b, why)
