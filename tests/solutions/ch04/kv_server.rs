@@ -158,9 +158,20 @@ impl Store {
         // end of step 1
     }
 
+    /// A key, once it was looked at.
+    fn key(octets: &[u8]) -> std::result::Result<&str, String> {
+        // step 2: a key is UTF-8, and has 1 to 255 octets; what has not is an Err
+        // stub: let _ = (octets, LONGEST_KEY);
+        if octets.is_empty() || octets.len() > LONGEST_KEY as usize {
+            return Err(format!("a key of {}: it has 1 to {LONGEST_KEY}", human::count(octets.len(), "octet")));
+        }
+        std::str::from_utf8(octets).map_err(|e| format!("a key that is not UTF-8: octet {}", e.valid_up_to()))
+        // end of step 2
+    }
+
     /// `value` is the key. This one is given.
     fn delete(&self, value: &[u8]) -> Answer {
-        let code = if self.entries().remove(key(value)?).is_some() { DONE } else { MISSING };
+        let code = if self.entries().remove(Self::key(value)?).is_some() { DONE } else { MISSING };
         Ok((code, Vec::new()))
     }
 
@@ -168,17 +179,36 @@ impl Store {
     fn get(&self, value: &[u8]) -> Answer {
         // step 3: answer DATA with what is stored under the key, or MISSING
         // stub: let _ = (value, DATA, MISSING);
-        Ok(match self.entries().get(key(value)?) {
+        Ok(match self.entries().get(Self::key(value)?) {
             Some(data) => (DATA, data.clone()),
             None => (MISSING, Vec::new()),
         })
         // end of step 3
     }
 
+    /// The octets of the key and the data of a Set.
+    fn entry(value: &[u8]) -> std::result::Result<(Vec<u8>, Vec<u8>), String> {
+        // step 4: `value` is a stream, too: read a String and a Binary from it, by a Reader with the table ENTRY, and see that nothing
+        // is left
+        // stub: let _ = (value, ENTRY);
+        let mut frames = Reader::new(value, ENTRY);
+        let mut next = |kind: Kind| match frames.read_frame() {
+            Ok(Some(frame)) if frame.kind.code == kind.code => Ok(frame.value),
+            Ok(_) => Err(format!("a Set without its {}", kind.name)),
+            Err(e) => Err(format!("in a Set: {e}")),
+        };
+        let (name, data) = (next(STRING)?, next(BINARY)?);
+        match value.len() as u64 - frames.offset() {
+            0 => Ok((name, data)),
+            left => Err(format!("a Set with {left} octets after its data")),
+        }
+        // end of step 4
+    }
+
     /// `value` is two frames.
     fn set(&self, value: &[u8]) -> Answer {
-        let (name, data) = entry(value)?;
-        let name = key(&name)?;
+        let (name, data) = Self::entry(value)?;
+        let name = Self::key(&name)?;
         let mut entries = self.entries();
         // step 5: store the data under its key, if that is there already or there is room for one more, and answer DONE
         // stub: let _ = (name, data, &mut entries, self.max_keys, DONE);
@@ -208,36 +238,6 @@ impl Store {
     fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A key, once it was looked at.
-fn key(octets: &[u8]) -> std::result::Result<&str, String> {
-    // step 2: a key is UTF-8, and has 1 to 255 octets; what has not is an Err
-    // stub: let _ = (octets, LONGEST_KEY);
-    if octets.is_empty() || octets.len() > LONGEST_KEY as usize {
-        return Err(format!("a key of {}: it has 1 to {LONGEST_KEY}", human::count(octets.len(), "octet")));
-    }
-    std::str::from_utf8(octets).map_err(|e| format!("a key that is not UTF-8: octet {}", e.valid_up_to()))
-    // end of step 2
-}
-
-/// The octets of the key and the data of a Set.
-fn entry(value: &[u8]) -> std::result::Result<(Vec<u8>, Vec<u8>), String> {
-    // step 4: `value` is a stream, too: read a String and a Binary from it, by a Reader with the table ENTRY, and see that nothing
-    // is left
-    // stub: let _ = (value, ENTRY);
-    let mut frames = Reader::new(value, ENTRY);
-    let mut next = |kind: Kind| match frames.read_frame() {
-        Ok(Some(frame)) if frame.kind.code == kind.code => Ok(frame.value),
-        Ok(_) => Err(format!("a Set without its {}", kind.name)),
-        Err(e) => Err(format!("in a Set: {e}")),
-    };
-    let (name, data) = (next(STRING)?, next(BINARY)?);
-    match value.len() as u64 - frames.offset() {
-        0 => Ok((name, data)),
-        left => Err(format!("a Set with {left} octets after its data")),
-    }
-    // end of step 4
 }
 
 /// Header and value leave together, and at once: the client may wait for this answer before it asks again.
