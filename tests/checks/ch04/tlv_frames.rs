@@ -38,6 +38,19 @@ pub fn expect_type(c: &mut Talk, code: u8, limit: u32) -> Outcome<Vec<u8>> {
 
 /// A String that says this, and then a FIN.
 pub fn refused_with(c: &mut Talk, said: &str, why: &str) -> Outcome {
-    c.expect(&frame(STRING, format!("error: {said}").as_bytes())).because(why)?;
+    let said = format!("error: {said}");
+    let wrong = |got: String| Err(Failure::new(format!("a String \"{said}\""), got)).because(why);
+    let header = match c.read_exactly(5) {
+        Ok(header) => header,
+        Err(failure) => return wrong(failure.got),
+    };
+    let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
+    if header[0] != STRING || length > 200 {
+        return wrong(format!("a frame that begins with {}", netkata::hexdump::hex(&header, 5)));
+    }
+    let got = c.read_exactly(length as usize)?;
+    if got != said.as_bytes() {
+        return wrong(format!("a String \"{}\"", netkata::hexdump::text(&got, 200)));
+    }
     c.expect_close(Close::Fin).because("after a wrong frame nobody knows where the next one begins")
 }

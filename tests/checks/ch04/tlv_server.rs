@@ -56,7 +56,11 @@ fn echo(s: &mut Scene, c: &mut Talk, why: &str) -> Outcome {
 fn sends_back(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     for _ in 0..2 {
-        echo(s, &mut c, "RFC 1700, Data Notations: the most significant octet of a number goes first")?;
+        echo(
+            s,
+            &mut c,
+            "the length is that of the value alone; its most significant octet goes first (RFC 1700, Data Notations)",
+        )?;
     }
     c.expect_no_more(ms(20))
 }
@@ -281,6 +285,7 @@ fn reset(s: &mut Scene) -> Outcome {
     a.send(&header(BINARY, 9))?;
     a.wait_until_read();
     a.reset()?;
+    s.wait_until_still(ms(500))?;
     let why = "RFC 9293 §3.5.3: a reset aborts its own connection";
     let mut b = s.connect().because(why)?;
     echo(s, &mut b, why)
