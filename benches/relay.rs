@@ -7,10 +7,10 @@
 //!
 //! `BENCH_SECONDS` is the time for one relay and one workload (default 1).
 
-#[path = "common/mod.rs"]
-mod common;
 #[path = "relay/codec.rs"]
 mod codec;
+#[path = "common/mod.rs"]
+mod common;
 #[path = "relay/idle.rs"]
 mod idle;
 #[path = "relay/local.rs"]

@@ -109,7 +109,8 @@ fn announced(name: &'static str, command: &mut Command) -> io::Result<Peer> {
     if let Some(out) = child.stdout.take() {
         BufReader::new(out).read_line(&mut line)?;
     }
-    let mut peer = Peer { name, endpoint: Endpoint::Tcp(String::new()), most_connections: usize::MAX, child: Some(child) };
+    let mut peer =
+        Peer { name, endpoint: Endpoint::Tcp(String::new()), most_connections: usize::MAX, child: Some(child) };
     let said = line.trim_end().strip_prefix("listening on ").and_then(|address| address.parse::<Endpoint>().ok());
     let said = said.ok_or_else(|| io::Error::other(format!("it said {line:?}, not where it listens")))?;
     // Who listens on every address is asked on one.

@@ -21,8 +21,7 @@ pub(crate) const THEIRS: [&str; 4] = [SOCAT, HAPROXY, NGINX, GO];
 pub(crate) const EVENT_LOOPS: [&str; 3] = [HAPROXY, NGINX, GO];
 
 /// Where Debian and others put nginx's module, when it is not built in.
-const STREAM_MODULES: [&str; 3] =
-    ["/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/libexec/nginx/modules"];
+const STREAM_MODULES: [&str; 3] = ["/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/libexec/nginx/modules"];
 
 /// The two servers behind every relay.
 pub(crate) struct Servers {

@@ -26,7 +26,8 @@ pub(crate) fn table(workload: &Workload, rows: &[Row]) {
 /// What is asked of our relays in this workload, and what they reached.
 pub(crate) fn goals(workload: &Workload, rows: &[Row]) -> Vec<String> {
     let Some(proxy) = named(rows, PROXY) else { return Vec::new() };
-    let (theirs, event_loop) = (best(rows, |r| THEIRS.contains(&r.name)), best(rows, |r| EVENT_LOOPS.contains(&r.name)));
+    let (theirs, event_loop) =
+        (best(rows, |r| THEIRS.contains(&r.name)), best(rows, |r| EVENT_LOOPS.contains(&r.name)));
     let asked = match workload {
         Workload::Stream => theirs.map(|best| (best, 1.0)),
         Workload::PingPong { connections: 50, .. } => event_loop.map(|best| (best, 0.8)),

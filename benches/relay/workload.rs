@@ -13,8 +13,11 @@ const BLOCK: usize = 256 * 1024;
 /// The stream that is compared before anything is measured: long enough to fill every buffer on the way.
 const COMPARED: u64 = 256;
 
-pub(crate) const WORKLOADS: &[Workload] =
-    &[Workload::Stream, Workload::PingPong { connections: 1, size: 64 }, Workload::PingPong { connections: 50, size: 64 }];
+pub(crate) const WORKLOADS: &[Workload] = &[
+    Workload::Stream,
+    Workload::PingPong { connections: 1, size: 64 },
+    Workload::PingPong { connections: 50, size: 64 },
+];
 
 #[derive(Clone, Copy)]
 pub(crate) enum Workload {
