@@ -9,11 +9,10 @@ use libtest_mimic::{Failed, Trial};
 use netkata::course::{Catalogue, Exercise, Kind as Form, predict, stub};
 use netkata_kit::check::{Check, Kind, Program};
 use netkata_kit::message::{LINES, Style};
-use netkata_kit::mutant::{self, Mutant};
+use netkata_kit::mutant::{self, Mutant, Sources};
 use netkata_kit::program::{self, Stage, Verdict};
 use netkata_kit::scene::inputs::PREFIX;
 use netkata_kit::subject::Launch;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -29,14 +28,14 @@ type Build = Arc<OnceLock<Result<PathBuf, String>>>;
 pub fn trials(programs: &[Program]) -> Result<Vec<Trial>, String> {
     let catalogue = Catalogue::read(root())?;
     let mutants = mutant::all(root())?;
-    let mut sources = BTreeMap::new();
+    let mut sources = Sources::new();
     let mut trials = Vec::new();
     for exercise in catalogue.exercises() {
         let given = exercise.clone();
         trials.push(Trial::test(format!("{}::is_handed_out_as_derived", exercise.id()), move || as_derived(&given)));
         if exercise.kind == Form::Build {
-            sources.insert(format!("solution-{}", exercise.name), exercise.solution_text()?);
-            sources.insert(format!("stub-{}", exercise.name), stub::of(exercise)?);
+            sources.insert(format!("solution-{}.rs", exercise.name), exercise.solution_text()?);
+            sources.insert(format!("stub-{}.rs", exercise.name), stub::of(exercise)?);
         } else {
             let (name, solution) = (exercise.id(), exercise.solution_text()?);
             trials
@@ -44,7 +43,7 @@ pub fn trials(programs: &[Program]) -> Result<Vec<Trial>, String> {
         }
     }
     for mutant in &mutants {
-        sources.insert(mutant.binary(), mutant.source(root(), apply)?);
+        sources.extend(mutant.sources(root(), apply)?);
     }
     let build: Build = Arc::default();
     let sources = Arc::new(sources);
@@ -60,7 +59,7 @@ fn program_trials(
     programs: &[Program],
     mutants: &[Mutant],
     build: &Build,
-    sources: &Arc<BTreeMap<String, String>>,
+    sources: &Arc<Sources>,
 ) -> Vec<Trial> {
     let mut trials = Vec::new();
     let ready = |name: String| {
@@ -121,7 +120,7 @@ fn apply(base: &str, patch: &str) -> Result<String, String> {
 }
 
 /// The binary of this name, after a build of all of them.
-fn built(build: &Build, sources: &BTreeMap<String, String>, name: &str) -> Result<PathBuf, String> {
+fn built(build: &Build, sources: &Sources, name: &str) -> Result<PathBuf, String> {
     let folder = build.get_or_init(|| {
         let package = mutant::package(root(), sources).map_err(|e| format!("target/prove: {e}"))?;
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -138,9 +137,8 @@ fn built(build: &Build, sources: &BTreeMap<String, String>, name: &str) -> Resul
         Ok(crate::built(""))
     });
     let path = folder.as_ref().map_err(Clone::clone)?.join(name);
-    let source = root().join(format!("target/prove/src/{name}.rs"));
-    let time = |p: &PathBuf| fs::metadata(p).and_then(|m| m.modified()).ok();
-    match (time(&path), time(&source)) {
+    let time = fs::metadata(&path).and_then(|m| m.modified()).ok();
+    match (time, mutant::written(&root().join("target/prove"), name).ok()) {
         (Some(built), Some(written)) if built >= written => Ok(path),
         _ => Err(format!("{name} does not build: see target/prove/build.log")),
     }

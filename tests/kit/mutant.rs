@@ -11,12 +11,15 @@
 //! @@ …
 //! ```
 //!
+//! A program that is a folder (`bin/chNN/PROGRAM/main.rs` and its modules) is patched in any one of its files.
+//!
 //! Beside it, `NAME.txt` is the message that the check gives. Try one with `git apply tests/mutants/….patch`.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A wrong program, as it stands on file.
 #[derive(Debug, Clone)]
@@ -47,13 +50,29 @@ impl Mutant {
         self.path.with_extension("txt")
     }
 
-    /// The wrong program's source.
+    /// The wrong program's source files, as [`package`] takes them: one, or all of the program's folder.
     ///
     /// # Errors
     /// When the patch no longer fits its program.
-    pub fn source(&self, root: &Path, apply: fn(&str, &str) -> Result<String, String>) -> Result<String, String> {
-        let base = fs::read_to_string(root.join(&self.base)).map_err(|e| format!("{}: {e}", self.base))?;
-        apply(&base, &self.patch).map_err(|e| format!("{}: does not fit {}: {e}", self.path.display(), self.base))
+    pub fn sources(&self, root: &Path, apply: fn(&str, &str) -> Result<String, String>) -> Result<Sources, String> {
+        let read = |file: &Path| fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()));
+        let base = root.join(&self.base);
+        let wrong = apply(&read(&base)?, &self.patch)
+            .map_err(|e| format!("{}: does not fit {}: {e}", self.path.display(), self.base))?;
+        let folder = base.parent().unwrap_or(root);
+        if folder.file_name().is_none_or(|name| name != self.program.as_str()) {
+            return Ok(Sources::from([(format!("{}.rs", self.binary()), wrong)]));
+        }
+        let mut sources = Sources::new();
+        for entry in fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))? {
+            let file = entry.map_err(|e| format!("{}: {e}", folder.display()))?.path();
+            if file.extension().is_some_and(|e| e == "rs") {
+                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let text = if file == base { wrong.clone() } else { read(&file)? };
+                sources.insert(format!("{}/{name}", self.binary()), text);
+            }
+        }
+        Ok(sources)
     }
 
     fn parse(path: &Path) -> Result<Self, String> {
@@ -101,11 +120,29 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
+/// Source files by their path below `src`: `NAME.rs` is a binary, and so is `NAME/main.rs` with the files beside it.
+pub type Sources = BTreeMap<String, String>;
+
+/// The newest of a binary's source files.
+///
+/// # Errors
+/// When there is none, or it cannot be looked at.
+pub fn written(package: &Path, binary: &str) -> io::Result<SystemTime> {
+    let source = package.join("src");
+    let single = source.join(format!("{binary}.rs"));
+    if single.is_file() {
+        return fs::metadata(single)?.modified();
+    }
+    let times = fs::read_dir(source.join(binary))?.map(|entry| entry?.metadata()?.modified());
+    let newest = times.collect::<io::Result<Vec<_>>>()?.into_iter().max();
+    newest.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+}
+
 /// A cargo package below `target/prove` with these sources as binaries. Its dependencies are the course's own.
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn package(root: &Path, sources: &BTreeMap<String, String>) -> io::Result<PathBuf> {
+pub fn package(root: &Path, sources: &Sources) -> io::Result<PathBuf> {
     let folder = root.join("target/prove");
     fs::create_dir_all(folder.join("src"))?;
     let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
@@ -122,12 +159,16 @@ pub fn package(root: &Path, sources: &BTreeMap<String, String>) -> io::Result<Pa
     text.push_str("netkata = { path = \"../..\" }\n\n");
     text.push_str(&section("profile.dev"));
     for (name, source) in sources {
-        let file = folder.join(format!("src/{name}.rs"));
+        let file = folder.join("src").join(name);
+        fs::create_dir_all(file.parent().unwrap_or(&folder))?;
         // An unchanged file keeps its time, and cargo keeps its binary.
         if fs::read_to_string(&file).ok().as_ref() != Some(source) {
             fs::write(&file, source)?;
         }
-        text.push_str(&format!("[[bin]]\nname = \"{name}\"\npath = \"src/{name}.rs\"\n\n"));
+        let binary = name.strip_suffix("/main.rs").or(name.strip_suffix(".rs").filter(|n| !n.contains('/')));
+        if let Some(binary) = binary {
+            text.push_str(&format!("[[bin]]\nname = \"{binary}\"\npath = \"src/{name}\"\n\n"));
+        }
     }
     fs::write(folder.join("Cargo.toml"), text)?;
     fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
