@@ -8,7 +8,7 @@ use crate::tap::protocol::Label;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,22 @@ enum Job {
 struct Room {
     used: AtomicUsize,
     most: usize,
+    /// Something was turned away, and there has not been much room since.
+    full: AtomicBool,
+}
+
+impl Room {
+    /// Once it was full, it takes nothing more until it is half empty: a few long gaps are read more easily than many short
+    /// ones.
+    fn take(&self, cost: usize) -> bool {
+        if self.full.load(Relaxed) && self.used.load(Relaxed) > self.most / 2 {
+            return false;
+        }
+        let left = |used: usize| used.checked_add(cost).filter(|sum| *sum <= self.most);
+        let taken = self.used.try_update(Relaxed, Relaxed, left).is_ok();
+        self.full.store(!taken, Relaxed);
+        taken
+    }
 }
 
 impl Lane {
@@ -85,7 +101,7 @@ impl Lane {
         // The number of entries is bounded by what each of them takes of the room.
         let (jobs, waiting) = unbounded();
         let (tell, done) = bounded(1);
-        let room = Arc::new(Room { used: AtomicUsize::new(0), most: queue });
+        let room = Arc::new(Room { used: AtomicUsize::new(0), most: queue, full: AtomicBool::new(false) });
         let (shared, title) = (room.clone(), name.clone());
         thread::Builder::new().name("recorder".into()).spawn(move || {
             let result = work(sink, &waiting, &shared);
@@ -99,8 +115,7 @@ impl Lane {
 
     /// Takes room for an entry, if there is that much.
     pub(super) fn take(&self, cost: usize) -> bool {
-        let left = |used: usize| used.checked_add(cost).filter(|sum| *sum <= self.room.most);
-        self.room.used.try_update(Relaxed, Relaxed, left).is_ok()
+        self.room.take(cost)
     }
 
     /// Puts in the queue what room was taken for. A sink that has failed takes nothing more.

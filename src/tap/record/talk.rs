@@ -166,10 +166,13 @@ impl Talk {
             let cost = match &seen.what {
                 What::Begin(_) => BEGINNING,
                 What::Event(Kind::Data(_, octets), _) => ENTRY + octets.len(),
+                // There may be one for each datagram.
+                What::Event(Kind::Reset(_) | Kind::Note(_), _) if self.datagrams => ENTRY,
                 _ => 0,
             };
-            if mouth.deaf || !lane.take(cost) {
-                mouth.miss(lane, &seen.what);
+            // What costs nothing was paid for by the beginning.
+            if mouth.deaf || (cost > 0 && !lane.take(cost)) {
+                mouth.miss(lane, &seen.what, self.datagrams);
                 continue;
             }
             if !matches!(seen.what, What::Begin(_)) {
@@ -181,7 +184,7 @@ impl Talk {
 }
 
 impl Mouth {
-    fn miss(&mut self, lane: &super::Lane, what: &What) {
+    fn miss(&mut self, lane: &super::Lane, what: &What, datagrams: bool) {
         match what {
             What::Begin(_) => {
                 self.deaf = true;
@@ -191,7 +194,7 @@ impl Mouth {
                 lane.lose(octets.len() as u64);
                 let amount = &mut self.missing[*from as usize];
                 amount.octets += octets.len() as u64;
-                amount.datagrams += 1;
+                amount.datagrams += u64::from(datagrams);
             }
             What::Event(..) | What::End => {}
         }
