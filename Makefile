@@ -1,9 +1,10 @@
 # What a contributor needs. A learner needs `cargo run` and `cargo test` only.
 
-CARGO ?= cargo
-RUNS  ?= 50
+CARGO  ?= cargo
+RUNS   ?= 50
+INPUTS ?= 10000000
 
-.PHONY: help run test check grade prove flake interop bench book sync fmt clippy stubs
+.PHONY: help run test check grade prove flake interop fuzz bench book sync fmt clippy stubs
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,8 +30,8 @@ stubs: ## the exercises as they are handed out compile, each by itself
 grade: ## one program or exercise: make grade WHAT=time_server
 	$(CARGO) test --quiet --test grade -- $(WHAT)
 
-prove: ## the grader fails every wrong program for its own reason; solutions pass; stubs are not started
-	PROVE=1 $(CARGO) test --test grade -- --test-threads 6 --format terse
+prove: ## the grader fails every wrong program for its own reason; of one chapter or program: make prove CH=ch04
+	PROVE=1 $(CARGO) test --test grade -- --format terse $(CH)
 
 flake: ## the default tests, RUNS times in a row (50), up to the first failure
 	$(CARGO) test --no-run
@@ -39,11 +40,14 @@ flake: ## the default tests, RUNS times in a row (50), up to the first failure
 	  printf .; \
 	done; echo ' $(RUNS) runs, no failure'
 
-interop: ## the programs against nc, ncat, socat, ss and tshark, where installed
+interop: ## the programs against nc, ncat, socat, ss, tshark, curl, nginx and python3, where installed
 	INTEROP=1 $(CARGO) test --quiet --test interop
 
+fuzz: ## millions of random and spoilt inputs for each codec (INPUTS, ten million), a minute or so each
+	$(CARGO) run --quiet --release --package fuzz -- --inputs $(INPUTS)
+
 bench: ## speed beside other implementations, as ratios in one run
-	$(CARGO) bench --bench echo
+	$(CARGO) bench --bench echo --bench relay
 
 book: ## the lessons as a site in target/book (needs mdBook: cargo install mdbook)
 	@command -v mdbook >/dev/null || { echo "mdbook is not installed: cargo install mdbook --locked"; exit 1; }

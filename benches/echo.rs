@@ -7,29 +7,26 @@
 //!
 //! `BENCH_SECONDS` is the time for one server and one workload (default 1).
 
+#[path = "common/mod.rs"]
+mod common;
 #[path = "echo/load.rs"]
 mod load;
 #[path = "echo/memory.rs"]
 mod memory;
-#[path = "echo/on_accept.rs"]
-mod on_accept;
 #[path = "echo/peers.rs"]
 mod peers;
-#[path = "echo/pin.rs"]
-mod pin;
 #[path = "echo/report.rs"]
 mod report;
 
+use common::peers::Peer;
+use common::report::{Row, busy_machine};
+use common::settings::{ROUNDS, Settings};
+use common::{pin, served};
 use load::Workload;
-use netkata::{exit, human, sys};
-use peers::Peer;
-use report::Row;
+use netkata::exit;
 use std::error::Error;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
-
-/// Rounds of each workload. The median of five stands one disturbance, and two on the same side.
-const ROUNDS: u32 = 5;
+use std::time::Duration;
 
 const WORKLOADS: &[Workload] = &[
     Workload::PingPong { connections: 1, size: 64 },
@@ -40,43 +37,26 @@ const WORKLOADS: &[Workload] = &[
 ];
 
 fn main() -> ExitCode {
-    if std::env::args().any(|a| a == on_accept::WORD) {
-        return on_accept::serve();
-    }
-    exit::run(run)
+    served::serve().unwrap_or_else(|| exit::run(run))
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    // cargo passes --bench; any other word chooses workloads.
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str()));
-    let seconds: f64 = match std::env::var("BENCH_SECONDS") {
-        Ok(text) => text.parse().map_err(|_| format!("BENCH_SECONDS={text:?} is no number of seconds"))?,
-        Err(_) => 1.0,
-    };
-    let round = Duration::try_from_secs_f64(seconds / f64::from(ROUNDS)).map_err(|e| format!("BENCH_SECONDS: {e}"))?;
-    let start = Instant::now();
-    let descriptors = sys::limits::raise_descriptors()?;
-    report::busy_machine();
-
+    let settings = Settings::read()?;
+    busy_machine();
     let mut goals = Vec::new();
     let peers = peers::start_all();
-    for workload in WORKLOADS.iter().filter(|w| is_wanted(&w.to_string())) {
-        if workload.descriptors() > descriptors {
-            println!("\n{workload}: skipped, {descriptors} descriptors are too few (ulimit -n)");
-            continue;
+    for workload in WORKLOADS.iter().filter(|w| settings.is_wanted(&w.to_string())) {
+        if settings.has_descriptors(&workload.to_string(), workload.descriptors()) {
+            let rows = measure(workload, &peers, settings.round)?;
+            report::table(workload, &rows);
+            goals.extend(report::goals(workload, &rows));
         }
-        let rows = measure(workload, &peers, round)?;
-        report::table(workload, &rows);
-        goals.extend(report::goals(workload, &rows));
     }
     drop(peers);
-    if is_wanted("idle") {
-        goals.extend(memory::idle_connections(descriptors)?);
+    if settings.is_wanted("idle") {
+        goals.extend(memory::idle_connections(settings.descriptors)?);
     }
-    println!();
-    goals.iter().for_each(|goal| println!("{goal}"));
-    println!("\ntook {}", human::duration(human::round_to(start.elapsed(), Duration::from_secs(1))));
+    settings.conclude(&goals);
     Ok(())
 }
 
@@ -89,7 +69,8 @@ fn measure(workload: &Workload, peers: &[Peer], round: Duration) -> Result<Vec<R
     let mut rows: Vec<Row> = able.iter().map(|p| Row { name: p.name, rates: Vec::new() }).collect();
     for _ in 0..ROUNDS {
         for (peer, row) in able.iter().zip(&mut rows) {
-            row.rates.push(workload.run(peer.port, round).map_err(|e| format!("{}: {workload}: {e}", peer.name))?);
+            let rate = workload.run(&peer.endpoint, round);
+            row.rates.push(rate.map_err(|e| format!("{}: {workload}: {e}", peer.name))?);
         }
     }
     Ok(rows)

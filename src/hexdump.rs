@@ -1,11 +1,18 @@
 //! Octets as people read them: offset, hexadecimal, text.
 
+use std::fmt::Write;
+
 /// At most `limit` octets as `68 65 6c 6c 6f`, with `… (n more)` when some were left out.
 pub fn hex(octets: &[u8], limit: usize) -> String {
-    let shown: Vec<String> = octets.iter().take(limit).map(|o| format!("{o:02x}")).collect();
+    let mut shown = String::with_capacity(3 * octets.len().min(limit));
+    for octet in octets.iter().take(limit) {
+        let space = if shown.is_empty() { "" } else { " " };
+        // Writing to a String cannot fail.
+        let _ = write!(shown, "{space}{octet:02x}");
+    }
     match octets.len().saturating_sub(limit) {
-        0 => shown.join(" "),
-        more => format!("{} … ({more} more)", shown.join(" ")),
+        0 => shown,
+        more => format!("{shown} … ({more} more)"),
     }
 }
 

@@ -13,8 +13,10 @@
 //! | connect to the first address that answers, or to one that never does | [`dial`], [`black_hole`] |
 //! | show that one is still there | [`heartbeat`] |
 //! | say what failed, to whom, and why | [`error`], [`exit`] |
+//! | load a server, and compare every answer | [`load`] |
 //! | carry octets between two connections | [`relay`] |
 //! | show octets and conversations | [`hexdump`], [`tap`] |
+//! | cut a stream into frames: type, length, value | [`tlv`] |
 //! | read and write durations as people do | [`human`] |
 //! | read the kernel's socket tables | [`proc_net`], [`sys`] |
 
@@ -34,6 +36,7 @@ pub mod heartbeat;
 pub mod hexdump;
 pub mod human;
 pub mod listen;
+pub mod load;
 pub mod proc_net;
 pub mod relay;
 pub mod slots;
@@ -41,3 +44,4 @@ pub mod socket_file;
 pub mod stop;
 pub mod sys;
 pub mod tap;
+pub mod tlv;

@@ -14,6 +14,7 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 /// One socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +29,27 @@ pub struct Entry {
     pub send_queue: u32,
     /// Octets received that the program has not read; for a listener, connections that wait for accept(2).
     pub receive_queue: u32,
+    /// What the kernel waits for, and how much longer it waits.
+    pub timer: Option<(Timer, Duration)>,
     /// How often the oldest unacknowledged segment was sent again.
     pub retransmits: u32,
     /// The user who made the socket.
     pub uid: u32,
     /// The socket's inode; 0 when no program holds it any more, as in TIME_WAIT.
     pub inode: u64,
+}
+
+/// What a socket's timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// Send again what was not acknowledged (RFC 6298).
+    Retransmit,
+    /// Ask whether the peer is still there (SO_KEEPALIVE, socket(7)), or, once both have closed, forget the connection.
+    KeepAlive,
+    /// TIME_WAIT ends.
+    TimeWait,
+    /// Ask whether the peer's window is still closed (RFC 9293 section 3.8.6.1).
+    Probe,
 }
 
 /// The states of RFC 9293 section 3.3.2, with the numbers Linux gives them.
@@ -192,12 +208,12 @@ fn parse_line(text: &str) -> std::result::Result<Entry, Fault> {
     let state = hex(code, 2).ok().and_then(|n| State::from_code(u8::try_from(n).ok()?));
     let state = state.ok_or_else(|| ("state", format!("unknown state {code:?}")))?;
     let (send_queue, receive_queue) = parse_queues(field("queues")?).map_err(|why| ("queues", why))?;
-    field("timer")?;
+    let timer = parse_timer(field("timer")?).map_err(|why| ("timer", why))?;
     let retransmits = hex(field("retransmits")?, 8).map_err(|why| ("retransmits", why))?;
     let uid = decimal(field("uid")?).map_err(|why| ("uid", why))?;
     field("timeout")?;
     let inode = decimal(field("inode")?).map_err(|why| ("inode", why))?;
-    Ok(Entry { local, remote, state, send_queue, receive_queue, retransmits, uid, inode })
+    Ok(Entry { local, remote, state, send_queue, receive_queue, timer, retransmits, uid, inode })
 }
 
 /// `0100007F:1B5F`, or four words and a port.
@@ -226,6 +242,20 @@ fn parse_ip(text: &str) -> Option<IpAddr> {
 fn parse_queues(text: &str) -> std::result::Result<(u32, u32), String> {
     let (send, receive) = text.split_once(':').ok_or_else(|| format!("no colon in {text:?}"))?;
     Ok((hex(send, 8)?, hex(receive, 8)?))
+}
+
+/// `02:00000E10`: which timer, and the time left in hundredths of a second (USER_HZ, proc(5)).
+fn parse_timer(text: &str) -> std::result::Result<Option<(Timer, Duration)>, String> {
+    let (kind, left) = text.split_once(':').ok_or_else(|| format!("no colon in {text:?}"))?;
+    let kind = match hex(kind, 2)? {
+        1 => Timer::Retransmit,
+        2 => Timer::KeepAlive,
+        3 => Timer::TimeWait,
+        4 => Timer::Probe,
+        // None is set; what a later kernel may add is nothing that can be named here.
+        _ => return Ok(None),
+    };
+    Ok(Some((kind, Duration::from_millis(10) * hex(left, 8)?)))
 }
 
 /// Exactly `digits` of them: `from_str_radix` alone would take a sign, and fewer.
@@ -278,6 +308,7 @@ mod tests {
             state: State::CloseWait,
             send_queue: 16,
             receive_queue: 255,
+            timer: Some((Timer::Retransmit, Duration::from_millis(200))),
             retransmits: 2,
             uid: 1000,
             inode: 21466,
@@ -323,9 +354,24 @@ mod tests {
         ] {
             assert_eq!(parse(&line(local, remote, state)).expect_err(message).to_string(), message);
         }
-        let cut = &line("0100007F:1B5F", "0100007F:1B5F", "0A")[..HEADER.len() + 60];
+        let cut = &line("0100007F:1B5F", "0100007F:1B5F", "0A")[..HEADER.len() + 66];
         assert_eq!(parse(cut).expect_err("cut").to_string(), "line 2: retransmits: missing");
         assert_eq!(parse("").expect("an empty table"), []);
+    }
+
+    /// No timer, or one that this module does not know: then there is nothing to say.
+    #[test]
+    fn timers_by_number() {
+        for (text, timer) in [
+            ("00:00000000", None),
+            ("02:00000E10", Some((Timer::KeepAlive, Duration::from_secs(36)))),
+            ("03:0000176F", Some((Timer::TimeWait, Duration::from_millis(59_990)))),
+            ("04:00000000", Some((Timer::Probe, Duration::ZERO))),
+            ("09:00000001", None),
+        ] {
+            assert_eq!(parse_timer(text), Ok(timer), "{text}");
+        }
+        assert!(parse_timer("02").is_err() && parse_timer("02:1").is_err() && parse_timer("2:00000001").is_err());
     }
 
     /// A port is found at either end, and a longer number that ends in its digits is not.

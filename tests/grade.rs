@@ -3,10 +3,11 @@
 //! ```text
 //! cargo test                                              everything
 //! cargo test ch03::echo_server                            one program
-//! cargo test ch03::time_server                            one exercise
+//! cargo test time_server                                  one exercise: a whole name is that name alone
+//! cargo test reset                                        whatever has this in its name
 //! SUBJECT='python3 my_echo.py' cargo test ch03::echo_server    a program of your own, in any language
 //! SEED=4f2a cargo test …                                  the same random inputs again
-//! PROVE=1 cargo test --test grade                         the proof that wrong programs fail (`make prove`)
+//! PROVE=1 cargo test --test grade ch04::tlv               the proof that wrong programs fail (`make prove`)
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::result_large_err, missing_docs)]
@@ -21,7 +22,7 @@ mod predict;
 mod proof;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use netkata_kit::check::{Check, Kind, Program};
+use netkata_kit::check::{Check, Kind, Program, is_program};
 use netkata_kit::message::Style;
 use netkata_kit::program::{self, Stage, Verdict};
 use netkata_kit::subject::Launch;
@@ -30,22 +31,42 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
     let trials = match plan(&arguments) {
-        Ok(trials) => trials,
+        Ok(trials) => named(trials, arguments.filter.as_deref()),
         Err(why) => {
             eprintln!("error: {why}");
             return ExitCode::from(2);
         }
     };
+    if is_proof() && arguments.test_threads.is_none() {
+        // Most of them wait for the compiler; those that do not take turns.
+        arguments.test_threads = Some(trials.len().clamp(1, 256));
+    }
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn is_proof() -> bool {
+    std::env::var_os("PROVE").is_some()
+}
+
+/// Where the filter is the whole name of a program or exercise, its trials alone: `time_server` is not `daytime_server`.
+/// Any other filter is looked for anywhere in a trial's name, as in every Rust test.
+fn named(trials: Vec<Trial>, filter: Option<&str>) -> Vec<Trial> {
+    let is_meant = |trial: &Trial| filter.is_some_and(|word| is_program(trial.name(), word));
+    if !trials.iter().any(is_meant) {
+        return trials;
+    }
+    trials.into_iter().filter(is_meant).collect()
 }
 
 fn plan(arguments: &Arguments) -> Result<Vec<Trial>, String> {
     let seed = seed()?;
     let programs = checks::all();
-    if std::env::var_os("PROVE").is_some() {
-        return proof::trials(&programs);
+    if is_proof() {
+        let word = arguments.filter.as_deref().filter(|word| programs.iter().any(|p| is_program(&p.id(), word)));
+        let is_meant = |trial: &Trial| word.is_none_or(|word| is_program(trial.name(), word));
+        return proof::trials(&programs, |trial| !arguments.is_filtered_out(trial) && is_meant(trial));
     }
     if let Ok(line) = std::env::var("SUBJECT") {
         return subject_trials(programs, &line, arguments.filter.as_deref(), seed);
@@ -114,7 +135,7 @@ fn conclude(verdict: Verdict) -> Result<Completion, Failed> {
 /// The checks of the one program that the filter names, against the command in `SUBJECT`.
 fn subject_trials(programs: Vec<Program>, line: &str, filter: Option<&str>, seed: u64) -> Result<Vec<Trial>, String> {
     // `ch03::echo_server`, `echo_server` and `ch03::echo_server::one_of_its_checks` all name it.
-    let named = |p: &Program| filter.is_some_and(|f| format!("{f}::").contains(&format!("{}::", p.name)));
+    let named = |p: &Program| filter.is_some_and(|f| f.split("::").any(|part| part == p.name));
     let mut chosen = programs.into_iter().filter(named);
     let (Some(program), None) = (chosen.next(), chosen.next()) else {
         return Err("SUBJECT needs to know which checks: name one program, as in `cargo test ch03::echo_server`".into());

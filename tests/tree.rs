@@ -186,8 +186,12 @@ fn programs(targets: &[Value], files: &[PathBuf]) -> Vec<String> {
             if !files.contains(&path) {
                 complaints.push(format!("{name}: Cargo.toml lists {}, and there is no such file", path.display()));
             }
-            if path.file_stem() != Some(name.as_ref()) {
-                complaints.push(format!("{name}: its file should be {name}.rs, not {}", path.display()));
+            // A program of several files is a folder.
+            let called =
+                if path.ends_with("main.rs") { path.parent().and_then(Path::file_name) } else { path.file_stem() };
+            if called != Some(name.as_ref()) {
+                complaints
+                    .push(format!("{name}: its file should be {name}.rs or {name}/main.rs, not {}", path.display()));
             }
         }
     }
@@ -222,7 +226,8 @@ fn every_program_is_listed() {
     let package = list(metadata(), "packages").find(|p| str_of(p, "name") == "netkata").expect("our own package");
     let targets: Vec<Value> = list(package, "targets").cloned().collect();
     let mut files = source::below(root(), "bin");
-    files.retain(|f| f.components().count() == 3 && f.components().nth(1).is_some_and(|c| is_chapter(c.as_os_str())));
+    files.retain(|f| f.components().nth(1).is_some_and(|c| is_chapter(c.as_os_str())));
+    files.retain(|f| f.components().count() == 3 || f.components().count() == 4 && f.ends_with("main.rs"));
     assert!(!files.is_empty(), "programs are in bin/chNN");
     assert_none(&programs(&targets, &files));
 }
@@ -241,10 +246,16 @@ fn a_wrong_program_is_seen() {
     let right = target("tide", "bin/ch03/tide.rs", false);
     let files: Vec<PathBuf> = ["bin/ch03/tide.rs", "bin/ch03/quay.rs"].map(PathBuf::from).to_vec();
     assert_none(&programs(std::slice::from_ref(&right), &files[..1]));
+    assert_none(&programs(&[target("ebb", "bin/ch03/ebb/main.rs", false)], &["bin/ch03/ebb/main.rs".into()]));
     for (targets, files, part) in [
         (vec![target("tide", "bin/ch03/tide.rs", true)], &files[..1], "test = false"),
         (vec![right.clone(), target("buoy", "bin/ch03/buoy.rs", false)], &files[..1], "no such file"),
         (vec![target("ebb", "bin/ch03/tide.rs", false)], &files[..1], "should be ebb.rs"),
+        (
+            vec![target("ebb", "bin/ch03/flood/main.rs", false)],
+            &["bin/ch03/flood/main.rs".into()][..],
+            "or ebb/main.rs",
+        ),
         (vec![right.clone(), target("buoy", "src/buoy.rs", false)], &files[..1], "not in bin/"),
         (vec![right.clone()], &files[..], "bin/ch03/quay.rs: no [[bin]]"),
     ] {

@@ -1,6 +1,8 @@
 //! Resident memory of a server per idle connection. Kernel memory (socket buffers, kernel stacks) is not in it.
 
-use crate::peers::{self, C_THREADS, ECHO_SERVER, ON_ACCEPT, OURS, Peer};
+use crate::common::memory::status;
+use crate::common::peers::Peer;
+use crate::peers::{self, C_THREADS, ECHO_SERVER, ON_ACCEPT, OURS};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
@@ -50,7 +52,7 @@ pub(crate) fn idle_connections(descriptors: u64) -> io::Result<Vec<String>> {
 fn per_connection(peer: &Peer, connections: usize) -> io::Result<(usize, usize)> {
     let before = status(peer.pid(), "VmRSS:")?;
     let streams: io::Result<Vec<TcpStream>> =
-        (0..connections).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, peer.port))).collect();
+        (0..connections).map(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, peer.port()))).collect();
     let streams = streams?;
     let start = Instant::now();
     while status(peer.pid(), "Threads:")? <= connections {
@@ -72,11 +74,4 @@ fn per_connection(peer: &Peer, connections: usize) -> io::Result<(usize, usize)>
     let spoke = status(peer.pid(), "VmRSS:")?;
     let each = |now: usize| now.saturating_sub(before) * 1024 / connections;
     Ok((each(silent), each(spoke)))
-}
-
-/// A number from /proc/PID/status; memory is in KiB there.
-fn status(pid: u32, key: &str) -> io::Result<usize> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let value = text.lines().find_map(|l| l.strip_prefix(key)).and_then(|v| v.split_whitespace().next()?.parse().ok());
-    value.ok_or_else(|| io::Error::other(format!("/proc/{pid}/status has no {key}")))
 }

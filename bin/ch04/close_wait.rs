@@ -1,3 +1,159 @@
-//! `close_wait`: to be written.
+//! An echo server with a mistake: whom a client has left, it does not leave, and the sockets pile up in CLOSE_WAIT.
+//!
+//! The client speaks first; octets go back as they come. When the client closes its direction, or fails, the handler is
+//! done, and should close. What it does instead is `--mistake`: it moves the stream to a table that nobody clears, or keeps
+//! a clone of it there, or forgets it. With `--fixed` it closes all the same. After each client, a line says how many
+//! sockets are in CLOSE_WAIT, by /proc/net/tcp (Linux), and how many the process holds. At Enter the server writes `are
+//! you there` to each stream in the table, and lets go of those that fail.
+//!
+//! ```text
+//! cargo run --bin close_wait
+//! nc -z 127.0.0.1 7047; nc -z 127.0.0.1 7047; ss -tn state close-wait
+//! ```
 
-fn main() {}
+use clap::{Parser, ValueEnum};
+use netkata::accept::{self, Limits};
+use netkata::addr::Network;
+use netkata::error::{Attempt, Result, cause_text};
+use netkata::proc_net::{self, State};
+use netkata::{exit, human};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// A connection on which nothing moves for this long has failed.
+const IDLE: Duration = Duration::from_secs(300);
+/// Octets read at once.
+const BUFFER: usize = 4096;
+const QUESTION: &[u8] = b"are you there\n";
+
+/// Leaves its sockets in CLOSE_WAIT, for you to see.
+#[derive(Clone, Parser)]
+#[command(after_help = "Examples:\n  close_wait\n  close_wait --mistake clone\n  close_wait --mistake clone --fixed")]
+struct Args {
+    /// Where to listen: host:port, :port or [v6]:port; port 0 is any free port
+    #[arg(default_value = "127.0.0.1:7047")]
+    address: String,
+    /// How not to close
+    #[arg(long, value_enum, default_value_t = Mistake::Table)]
+    mistake: Mistake,
+    /// Close all the same
+    #[arg(long)]
+    fixed: bool,
+    /// After SIGINT or SIGTERM, let connections go on for this long
+    #[arg(long, default_value = "5s", value_parser = human::parse_duration)]
+    grace: Duration,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Mistake {
+    /// The stream moves to a table that nobody clears
+    Table,
+    /// A clone of the stream stays in a table
+    Clone,
+    /// The stream is never dropped, as in a cycle of `Rc`
+    Forget,
+}
+
+/// Streams that nobody looks at any more.
+type Table = Arc<Mutex<Vec<TcpStream>>>;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    exit::run(|| serve(&args))
+}
+
+fn serve(args: &Args) -> Result<()> {
+    let table = Table::default();
+    ask_at_enter(table.clone()).attempt("wait for", "Enter")?;
+    let limits = Limits { grace: args.grace, ..Limits::default() };
+    let (mistake, fixed) = (args.mistake, args.fixed);
+    accept::run(Network::Tcp, &args.address, &limits, move |stream, peer| {
+        let port = stream.local_addr().map_or(0, |ours| ours.port());
+        if let Err(e) = handle(stream, mistake, fixed, &table) {
+            exit::log(format_args!("{peer}: {}", cause_text(&e)));
+        }
+        tell(port);
+    })
+}
+
+// [handle]
+fn handle(stream: TcpStream, mistake: Mistake, fixed: bool, table: &Table) -> io::Result<()> {
+    if matches!(mistake, Mistake::Clone) {
+        // For a second thread, or to be able to cancel: there are good reasons to have a clone.
+        lock(table).push(stream.try_clone()?);
+    }
+    let ended = echo(&stream);
+    if fixed {
+        // A drop would not do where a clone lives: the socket is closed with its last handle. This ends the connection,
+        // for all of them. It fails when the client's reset was faster, and that is an end as well.
+        let _ = stream.shutdown(Shutdown::Both);
+        return ended;
+    }
+    match mistake {
+        Mistake::Table => lock(table).push(stream),
+        Mistake::Clone => drop(stream),
+        Mistake::Forget => std::mem::forget(stream),
+    }
+    ended
+}
+// [/handle]
+
+fn echo(mut stream: &TcpStream) -> io::Result<()> {
+    stream.set_read_timeout(Some(IDLE))?;
+    stream.set_write_timeout(Some(IDLE))?;
+    let mut buffer = [0; BUFFER];
+    loop {
+        match stream.read(&mut buffer)? {
+            0 => return Ok(()),
+            n => stream.write_all(&buffer[..n])?,
+        }
+    }
+}
+
+/// What the kernel has of this server's sockets, and what this process has.
+fn tell(port: u16) {
+    // The listener is not counted.
+    let held = sockets_held().saturating_sub(1);
+    let line = proc_net::tcp_with_port(port).map(|sockets| {
+        let left = sockets.iter().filter(|s| s.local.port() == port && s.state == State::CloseWait).count();
+        format!("{left} in CLOSE_WAIT, {} held", human::count(held, "socket"))
+    });
+    match line.and_then(exit::say) {
+        Ok(()) => {}
+        Err(e) => exit::log(e),
+    }
+}
+
+/// The descriptors of this process that are sockets (proc(5), /proc/PID/fd).
+fn sockets_held() -> usize {
+    let descriptors = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let is_socket = |entry: &fs::DirEntry| {
+        fs::read_link(entry.path()).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
+    };
+    descriptors.filter(is_socket).count()
+}
+
+/// In CLOSE_WAIT we may still write. A client that has closed altogether answers with a reset, and the write after that
+/// one fails.
+fn ask_at_enter(table: Table) -> io::Result<()> {
+    let ask = move || {
+        for _ in io::stdin().lines().map_while(io::Result::ok) {
+            let mut streams = lock(&table);
+            let Some(Ok(ours)) = streams.first().map(TcpStream::local_addr) else { continue };
+            streams.retain_mut(|stream| stream.write_all(QUESTION).is_ok());
+            drop(streams);
+            tell(ours.port());
+        }
+    };
+    thread::Builder::new().name("enter".into()).spawn(ask).map(drop)
+}
+
+/// A panic elsewhere leaves the table whole: each change is one call.
+fn lock(table: &Table) -> MutexGuard<'_, Vec<TcpStream>> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}

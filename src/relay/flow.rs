@@ -58,6 +58,15 @@ impl Flow {
         }
     }
 
+    /// Whether the last reads brought much.
+    pub(super) fn streams(&self) -> bool {
+        match &self.store {
+            Store::Nothing => false,
+            Store::Buffer(buffer, _) => buffer.room() >= STREAM,
+            Store::Pipe(_, trickle) => *trickle == 0,
+        }
+    }
+
     /// Whether there is room that nothing is in.
     pub(super) fn is_spare(&self) -> bool {
         !matches!(self.store, Store::Nothing) && self.held() == 0

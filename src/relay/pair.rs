@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// After so long without an octet, buffers and pipes are given back. The next octet brings new ones.
@@ -75,10 +76,16 @@ impl<'a, W: Watch> Pair<'a, W> {
                 self.attend(side, wanted[at(side)], told[at(side)])?;
             }
             last = Instant::now();
+            if self.flows.iter().any(Flow::streams) {
+                // The sender may be waiting for a processor. Each time it comes first, more goes in one go: on a machine with
+                // few processors that doubles the speed of a stream.
+                thread::yield_now();
+            }
         }
         Ok(())
     }
 
+    // [wanted]
     /// What to wait for at one side.
     fn wanted(&self, side: From) -> PollFlags {
         let (comes, goes) = (&self.flows[at(side)], &self.flows[at(side.other())]);
@@ -87,6 +94,7 @@ impl<'a, W: Watch> Pair<'a, W> {
         flags.set(PollFlags::POLLOUT, goes.held() > 0);
         flags
     }
+    // [/wanted]
 
     /// Blocks until something can be done at one side or both.
     fn wait(&mut self, wanted: Flags, last: Instant) -> Result<Flags, End> {

@@ -13,6 +13,13 @@ use std::time::Duration;
 pub struct TcpInfo {
     /// The state of RFC 9293 section 3.3.2.
     pub state: State,
+    /// How often the wait for the next window probe was doubled since the peer's window closed (or for the next
+    /// retransmission, since the last acknowledgement).
+    pub backoff: u8,
+    /// The windows that the peer advertises count in units of 2 to this power (RFC 7323); what its SYN said.
+    pub snd_wscale: u8,
+    /// The same for the windows we advertise; what our SYN said.
+    pub rcv_wscale: u8,
     /// The round trip, smoothed (SRTT, RFC 6298).
     pub rtt: Duration,
     /// How much the round trip varies (RTTVAR, RFC 6298).
@@ -35,10 +42,12 @@ pub struct TcpInfo {
     pub rcv_wnd: Option<u32>,
 }
 
-/// Where the fields lie in `struct tcp_info`, in octets. All but the state are 32 bits.
+/// Where the fields lie in `struct tcp_info`, in octets. The state, the backoff and the scales are octets, all others 32 bits.
 #[cfg(any(target_os = "linux", test))]
 mod at {
     pub(super) const STATE: usize = 0;
+    pub(super) const BACKOFF: usize = 4;
+    pub(super) const WSCALES: usize = 6;
     pub(super) const SND_MSS: usize = 16;
     pub(super) const UNACKED: usize = 24;
     pub(super) const RTT: usize = 68;
@@ -93,10 +102,15 @@ fn parse(info: &[u8]) -> io::Result<TcpInfo> {
     let late = |at: usize| info.get(at..)?.first_chunk().map(|octets| u32::from_ne_bytes(*octets));
     let short = || io::Error::new(io::ErrorKind::InvalidData, format!("TCP_INFO ends after {} octets", info.len()));
     let early = |at: usize| late(at).ok_or_else(short);
-    let code = *info.get(at::STATE).ok_or_else(short)?;
+    let octet = |at: usize| info.get(at).copied().ok_or_else(short);
+    let code = octet(at::STATE)?;
+    let (snd_wscale, rcv_wscale) = scales(octet(at::WSCALES)?);
     let unknown = || io::Error::new(io::ErrorKind::InvalidData, format!("TCP_INFO has state {code}"));
     Ok(TcpInfo {
         state: State::from_code(code).ok_or_else(unknown)?,
+        backoff: octet(at::BACKOFF)?,
+        snd_wscale,
+        rcv_wscale,
         rtt: Duration::from_micros(early(at::RTT)?.into()),
         rttvar: Duration::from_micros(early(at::RTTVAR)?.into()),
         snd_cwnd: early(at::SND_CWND)?,
@@ -108,6 +122,13 @@ fn parse(info: &[u8]) -> io::Result<TcpInfo> {
         snd_wnd: late(at::SND_WND),
         rcv_wnd: late(at::RCV_WND),
     })
+}
+
+/// Two bit fields share an octet, the peer's scale first. Which half comes first is the processor's choice, as with octets.
+#[cfg(any(target_os = "linux", test))]
+fn scales(octet: u8) -> (u8, u8) {
+    let (low, high) = (octet & 0x0f, octet >> 4);
+    if cfg!(target_endian = "little") { (low, high) } else { (high, low) }
 }
 
 #[cfg(test)]
@@ -125,6 +146,8 @@ mod tests {
     fn fields_lie_where_the_kernel_puts_them() {
         let info = parse(&numbered(248)).expect("whole");
         assert_eq!(info.state, State::Established);
+        assert_eq!(info.backoff, 4);
+        assert_eq!((info.snd_wscale, info.rcv_wscale), if cfg!(target_endian = "little") { (6, 0) } else { (0, 6) });
         assert_eq!(info.snd_mss, u32::from_ne_bytes([16, 17, 18, 19]));
         assert_eq!(info.total_retrans, u32::from_ne_bytes([100, 101, 102, 103]));
         assert_eq!(info.rcv_wnd, Some(u32::from_ne_bytes([232, 233, 234, 235])));
@@ -150,6 +173,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
         let info = tcp_info(&client).expect("TCP_INFO");
         assert_eq!(info.state, State::Established);
+        assert!(info.snd_wscale <= 14 && info.rcv_wscale <= 14, "RFC 7323: {info:?}");
         assert!(info.snd_mss > 500 && info.snd_cwnd >= 1, "{info:?}");
         drop(listener.accept().expect("accept"));
         // The end of the stream has come when the FIN has.

@@ -3,89 +3,124 @@
 //!
 //! `BLESS=1 make prove` writes the messages anew. Read them before they are committed: they are what learners see.
 
-use crate::exercise::target_folder;
+#[path = "proof/build.rs"]
+mod build;
+#[path = "proof/mask.rs"]
+mod mask;
+
 use crate::{conclude, root, stage};
+use build::Builds;
 use libtest_mimic::{Failed, Trial};
+use mask::{mask, mask_sent};
 use netkata::course::{Catalogue, Exercise, Kind as Form, predict, stub};
 use netkata_kit::check::{Check, Kind, Program};
 use netkata_kit::message::{LINES, Style};
-use netkata_kit::mutant::{self, Mutant, Sources};
+use netkata_kit::mutant::{self, Mutant};
+use netkata_kit::package::Sources;
 use netkata_kit::program::{self, Stage, Verdict};
-use netkata_kit::scene::inputs::PREFIX;
 use netkata_kit::subject::Launch;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Arc, OnceLock};
 
 /// The seed of the proof: the messages on file show the same octets each time.
 const SEED: u64 = 0x5ea;
+/// Trials wait for their binaries side by side; so many dialogues go on at the same time.
+pub const DIALOGUES: usize = 8;
 
-/// Built once, by the first trial that needs it.
-type Build = Arc<OnceLock<Result<PathBuf, String>>>;
-
-/// All trials of the proof.
-pub fn trials(programs: &[Program]) -> Result<Vec<Trial>, String> {
+/// All trials of the proof, of which `wanted` says by name which will run: only those have something to build.
+pub fn trials(programs: &[Program], wanted: impl Fn(&Trial) -> bool) -> Result<Vec<Trial>, String> {
     let catalogue = Catalogue::read(root())?;
     let mutants = mutant::all(root())?;
-    let mut sources = Sources::new();
-    let mut trials = Vec::new();
+    let builds = Builds::new(root(), DIALOGUES);
+    let mut plan = Plan { trials: Vec::new(), builds, wanted: &wanted };
     for exercise in catalogue.exercises() {
-        let given = exercise.clone();
-        trials.push(Trial::test(format!("{}::is_handed_out_as_derived", exercise.id()), move || as_derived(&given)));
-        if exercise.kind == Form::Build {
-            sources.insert(format!("solution-{}.rs", exercise.name), exercise.solution_text()?);
-            sources.insert(format!("stub-{}.rs", exercise.name), stub::of(exercise)?);
-        } else {
-            let (name, solution) = (exercise.id(), exercise.solution_text()?);
-            trials
-                .push(Trial::test(format!("{name}::octets_derive"), move || Ok(predict::derive(&solution).map(drop)?)));
-        }
+        plan.exercise(exercise, programs)?;
     }
-    for mutant in &mutants {
-        sources.extend(mutant.sources(root(), apply)?);
-    }
-    let build: Build = Arc::default();
-    let sources = Arc::new(sources);
     for program in programs {
-        trials.extend(program_trials(program, programs, &mutants, &build, &sources));
+        plan.mutants_of(program, programs, &mutants);
     }
-    trials.extend(mutants.iter().filter(|m| programs.iter().all(|p| p.id() != id(m))).map(orphan));
-    Ok(trials)
+    plan.trials.extend(mutants.iter().filter(|m| programs.iter().all(|p| p.id() != id(m))).map(orphan));
+    Ok(plan.trials.into_iter().filter(|t| wanted(t)).collect())
 }
 
-fn program_trials(
-    program: &Program,
-    programs: &[Program],
-    mutants: &[Mutant],
-    build: &Build,
-    sources: &Arc<Sources>,
-) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    let ready = |name: String| {
-        let (build, sources) = (build.clone(), sources.clone());
-        move || built(&build, &sources, &name)
-    };
-    if program.kind == Kind::Exercise {
-        let (p, path) = (program.clone(), ready(format!("solution-{}", program.name)));
-        trials.push(Trial::test(format!("{}::solution_passes", program.id()), move || solution_passes(&p, path()?)));
-        let (p, path) = (program.clone(), ready(format!("stub-{}", program.name)));
-        trials.push(Trial::test(format!("{}::stub_is_not_started", program.id()), move || stub_waits(&p, path()?)));
+/// The trials so far, and what has to be built for them.
+struct Plan<'a> {
+    trials: Vec<Trial>,
+    builds: Builds,
+    wanted: &'a dyn Fn(&Trial) -> bool,
+}
+
+impl Plan<'_> {
+    /// The exercise is handed out as it should be; its solution passes, its stub does not.
+    fn exercise(&mut self, exercise: &Exercise, programs: &[Program]) -> Result<(), String> {
+        let (id, given) = (exercise.id(), exercise.clone());
+        self.trials.push(Trial::test(format!("{id}::is_handed_out_as_derived"), move || as_derived(&given)));
+        let solution = exercise.solution_text()?;
+        if exercise.kind != Form::Build {
+            let derives = move || Ok(predict::derive(&solution).map(drop)?);
+            self.trials.push(Trial::test(format!("{id}::octets_derive"), derives));
+            return Ok(());
+        }
+        let Some(program) = programs.iter().find(|p| p.kind == Kind::Exercise && p.id() == id) else { return Ok(()) };
+        let chapter = format!("ch{:02}", exercise.chapter);
+        let sources = |name: String, text: String| Ok(Sources::single(&chapter, name, &exercise.file, text));
+        self.built(
+            format!("{id}::solution_passes"),
+            sources(format!("solution-{}", exercise.name), solution),
+            program,
+            solution_passes,
+        );
+        self.built(
+            format!("{id}::stub_is_not_started"),
+            sources(format!("stub-{}", exercise.name), stub::of(exercise)?),
+            program,
+            stub_waits,
+        );
+        Ok(())
     }
-    let own: Vec<Mutant> = mutants.iter().filter(|m| id(m) == program.id()).cloned().collect();
-    // A rule that several programs share (the same function) is proven once.
-    let own_or_shared = |m: &Mutant, c: &Check| id(m) == program.id() || shared(programs, m, c);
-    let proven = |c: &&Check| mutants.iter().any(|m| m.caught_by == c.name && own_or_shared(m, c));
-    trials.extend(program.checks.iter().filter(|c| !proven(c)).map(|check| {
-        let name = format!("{}::{}::has_a_mutant", program.id(), check.name);
-        Trial::test(name, || Err("no wrong program on file is caught by this check: it may be unable to fail".into()))
-    }));
-    trials.extend(own.into_iter().map(|mutant| {
-        let name = format!("{}::mutant_{}_is_caught_by_{}", program.id(), mutant.name, mutant.caught_by);
-        let (program, path) = (program.clone(), ready(mutant.binary()));
-        Trial::test(name, move || caught(&program, &mutant, path()?))
-    }));
-    trials
+
+    fn mutants_of(&mut self, program: &Program, programs: &[Program], mutants: &[Mutant]) {
+        // A rule that several programs share (the same function) is proven once.
+        let own_or_shared = |m: &Mutant, c: &Check| id(m) == program.id() || shared(programs, m, c);
+        let proven = |c: &&Check| mutants.iter().any(|m| m.caught_by == c.name && own_or_shared(m, c));
+        self.trials.extend(program.checks.iter().filter(|c| !proven(c)).map(|check| {
+            let name = format!("{}::{}::has_a_mutant", program.id(), check.name);
+            Trial::test(name, || {
+                Err("no wrong program on file is caught by this check: it may be unable to fail".into())
+            })
+        }));
+        for mutant in mutants.iter().filter(|m| id(m) == program.id()) {
+            let name = format!("{}::mutant_{}_is_caught_by_{}", program.id(), mutant.name, mutant.caught_by);
+            let wrong = mutant.clone();
+            self.built(name, mutant.sources(root(), apply), program, move |p, path| caught(p, &wrong, path));
+        }
+    }
+
+    /// A trial that needs a binary.
+    fn built(
+        &mut self,
+        name: String,
+        sources: Result<Sources, String>,
+        program: &Program,
+        run: impl FnOnce(&Program, PathBuf) -> Result<(), Failed> + Send + 'static,
+    ) {
+        let (builds, program) = (self.builds.clone(), program.clone());
+        let binary = sources.as_ref().map(|s| s.name.clone()).map_err(Clone::clone);
+        let trial = Trial::test(name, move || {
+            let path = builds.binary(&binary?)?;
+            let _turn = builds.take_turns();
+            run(&program, path)
+        });
+        if let (true, Ok(sources)) = ((self.wanted)(&trial), sources) {
+            self.builds.want(sources);
+        }
+        self.trials.push(trial);
+    }
+}
+
+fn apply(base: &str, patch: &str) -> Result<String, String> {
+    let patch = diffy::Patch::from_str(patch).map_err(|e| e.to_string())?;
+    diffy::apply(base, &patch).map_err(|e| e.to_string())
 }
 
 /// Whether the mutant's program has this very check, too.
@@ -112,36 +147,6 @@ fn as_derived(exercise: &Exercise) -> Result<(), Failed> {
     }
     Err(format!("{} is not the stub of its solution: cargo run reset {}", exercise.file.display(), exercise.name)
         .into())
-}
-
-fn apply(base: &str, patch: &str) -> Result<String, String> {
-    let patch = diffy::Patch::from_str(patch).map_err(|e| e.to_string())?;
-    diffy::apply(base, &patch).map_err(|e| e.to_string())
-}
-
-/// The binary of this name, after a build of all of them.
-fn built(build: &Build, sources: &Sources, name: &str) -> Result<PathBuf, String> {
-    let folder = build.get_or_init(|| {
-        let package = mutant::package(root(), sources).map_err(|e| format!("target/prove: {e}"))?;
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .current_dir(&package)
-            .args(["build", "--quiet", "--offline", "--keep-going", "--bins", "--color=never"])
-            // The course's own target folder: the dependencies are built there already.
-            .arg("--target-dir")
-            .arg(target_folder())
-            .output()
-            .map_err(|e| format!("cargo does not start: {e}"))?;
-        // A wrong program may have unused parts, but one that does not compile proves nothing.
-        fs::write(package.join("build.log"), &output.stderr).map_err(|e| e.to_string())?;
-        Ok(crate::built(""))
-    });
-    let path = folder.as_ref().map_err(Clone::clone)?.join(name);
-    let time = fs::metadata(&path).and_then(|m| m.modified()).ok();
-    match (time, mutant::written(&root().join("target/prove"), name).ok()) {
-        (Some(built), Some(written)) if built >= written => Ok(path),
-        _ => Err(format!("{name} does not build: see target/prove/build.log")),
-    }
 }
 
 fn proof_stage(name: &str, path: PathBuf) -> Stage {
@@ -188,70 +193,11 @@ fn caught(program: &Program, mutant: &Mutant, path: PathBuf) -> Result<(), Faile
     }
 }
 
-/// Without what differs from run to run: names of temporary folders and sockets; ports, and how much the kernels hold
-/// between two programs, both numbers of four digits and more; and times, `80ms` or `1.5s`.
-fn mask(message: &str) -> String {
-    let named = mask_names(message);
-    let is_digit = |c: char| c.is_ascii_digit() || c == ',';
-    let mut out = String::new();
-    let mut rest = named.as_str();
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let (before, number) = rest.split_at(start);
-        out.push_str(before);
-        let end = number.find(|c| !is_digit(c)).unwrap_or(number.len());
-        rest = &number[end..];
-        match after_unit(rest) {
-            Some(tail) => {
-                out.push_str("##s");
-                rest = tail;
-            }
-            None if end < 4 => out.push_str(&number[..end]),
-            None => {
-                // How long a number is decides how far it stands from the margin.
-                out.truncate(out.trim_end_matches(' ').len());
-                out.push_str(" ####");
-            }
-        }
-    }
-    out + rest
-}
-
-/// Where a scene put its folder, and what chance called it: `unix:///tmp/netkata-x3k9ab/1.sock` is `unix:TEMPORARY/1.sock`.
-fn mask_names(message: &str) -> String {
-    let mut parts = message.split(PREFIX);
-    let mut out = parts.next().unwrap_or_default().to_string();
-    for part in parts {
-        // The path before it, which is the system's temporary folder, goes too.
-        let path = |c: char| c.is_alphanumeric() || "/_-.+".contains(c);
-        out.truncate(out.trim_end_matches(path).len());
-        out.push_str("TEMPORARY");
-        out.push_str(part.trim_start_matches(|c: char| c.is_ascii_alphanumeric()));
-    }
-    out
-}
-
-/// What follows the unit of time (and the fraction before it) at the start of `text`, if there is one.
-fn after_unit(text: &str) -> Option<&str> {
-    let unit =
-        text.strip_prefix('.').map_or(text, |fraction| fraction.trim_start_matches(|c: char| c.is_ascii_digit()));
-    let tail = ["ns", "µs", "ms", "s"].iter().find_map(|name| unit.strip_prefix(name))?;
-    (!tail.starts_with(char::is_alphanumeric)).then_some(tail)
-}
-
 fn text_of(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Ok => "it passes".into(),
         Verdict::NotStarted(s) | Verdict::Failed(s) | Verdict::DoesNotBuild(s) => s.clone(),
     }
-}
-
-/// Without the octets that the program sent.
-fn mask_sent(message: &str) -> String {
-    let mask_line = |line: &str| match line.split_once("← ") {
-        Some((who, what)) if what.contains(" octet") => format!("{who}← octets\n"),
-        _ => format!("{line}\n"),
-    };
-    message.lines().map(mask_line).collect()
 }
 
 fn on_file(program: &Program, mutant: &Mutant, message: &str) -> Result<(), Failed> {

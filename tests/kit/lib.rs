@@ -27,6 +27,7 @@ pub mod listener;
 pub mod message;
 pub mod mutant;
 pub mod output;
+pub mod package;
 pub mod program;
 pub mod scene;
 pub mod stream;

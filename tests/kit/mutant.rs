@@ -11,15 +11,14 @@
 //! @@ …
 //! ```
 //!
-//! A program that is a folder (`bin/chNN/PROGRAM/main.rs` and its modules) is patched in any one of its files.
-//!
-//! Beside it, `NAME.txt` is the message that the check gives. Try one with `git apply tests/mutants/….patch`.
+//! Of a program that is a folder, the patch may be for any one of its files, or for one of a folder of `src/` that the program
+//! is made of: the program then gets that module as its own. Beside it, `NAME.txt` is the message that the check gives. Try
+//! one with `git apply tests/mutants/….patch`.
 
-use std::collections::BTreeMap;
+use crate::package::Sources;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// A wrong program, as it stands on file.
 #[derive(Debug, Clone)]
@@ -50,27 +49,56 @@ impl Mutant {
         self.path.with_extension("txt")
     }
 
-    /// The wrong program's source files, as [`package`] takes them: one, or all of the program's folder.
+    /// The wrong program's sources: one file, or, of a program that is a folder, all of them with one patched.
     ///
     /// # Errors
     /// When the patch no longer fits its program.
     pub fn sources(&self, root: &Path, apply: fn(&str, &str) -> Result<String, String>) -> Result<Sources, String> {
-        let read = |file: &Path| fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()));
-        let base = root.join(&self.base);
-        let wrong = apply(&read(&base)?, &self.patch)
+        let base = fs::read_to_string(root.join(&self.base)).map_err(|e| format!("{}: {e}", self.base))?;
+        let wrong = apply(&base, &self.patch)
             .map_err(|e| format!("{}: does not fit {}: {e}", self.path.display(), self.base))?;
-        let folder = base.parent().unwrap_or(root);
-        if folder.file_name().is_none_or(|name| name != self.program.as_str()) {
-            return Ok(Sources::from([(format!("{}.rs", self.binary()), wrong)]));
+        let folder = format!("bin/{}/{}", self.chapter, self.program);
+        if let Some(module) = self.module() {
+            return self.with_module(root, &root.join(&folder), module, wrong);
         }
-        let mut sources = Sources::new();
-        for entry in fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))? {
-            let file = entry.map_err(|e| format!("{}: {e}", folder.display()))?.path();
-            if file.extension().is_some_and(|e| e == "rs") {
-                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let text = if file == base { wrong.clone() } else { read(&file)? };
-                sources.insert(format!("{}/{name}", self.binary()), text);
+        match Path::new(&self.base).strip_prefix(&folder) {
+            Ok(file) => {
+                let mut sources = Sources::folder(&self.chapter, self.binary(), &root.join(&folder))
+                    .map_err(|e| format!("{folder}: {e}"))?;
+                sources.files.insert(file.into(), wrong.into());
+                Ok(sources)
             }
+            Err(_) => Ok(Sources::single(&self.chapter, self.binary(), Path::new(&self.base), wrong)),
+        }
+    }
+
+    /// `load`, of a patch for `src/load/….rs`.
+    fn module(&self) -> Option<&str> {
+        self.base.strip_prefix("src/")?.split_once('/').map(|(module, _)| module)
+    }
+
+    /// A program that is a folder, with a module of the library, one file of it patched, as a module of its own. Everywhere in
+    /// its sources, `netkata::MODULE` is that one.
+    fn with_module(&self, root: &Path, folder: &Path, module: &str, wrong: String) -> Result<Sources, String> {
+        let read = |folder: &Path| {
+            Sources::folder(&self.chapter, self.binary(), folder).map_err(|e| format!("{}: {e}", folder.display()))
+        };
+        let (mut sources, library) = (read(folder)?, read(&root.join("src").join(module))?);
+        for text in sources.files.values_mut() {
+            let own = String::from_utf8_lossy(text).replace(&format!("netkata::{module}"), &format!("crate::{module}"));
+            *text = own.into_bytes();
+        }
+        if let Some(main) = sources.files.get_mut(&sources.main) {
+            main.extend_from_slice(format!("\nmod {module};\n").as_bytes());
+        }
+        for (file, text) in library.files {
+            let patched = Path::new(&self.base).ends_with(Path::new(module).join(&file));
+            let text = if patched { wrong.clone() } else { String::from_utf8_lossy(&text).into_owned() };
+            // What the module takes from the rest of the library stays there; what it has of its own comes along.
+            let text = text
+                .replace("crate::", "netkata::")
+                .replace(&format!("netkata::{module}"), &format!("crate::{module}"));
+            sources.files.insert(Path::new(module).join(file), text.into_bytes());
         }
         Ok(sources)
     }
@@ -118,59 +146,4 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Source files by their path below `src`: `NAME.rs` is a binary, and so is `NAME/main.rs` with the files beside it.
-pub type Sources = BTreeMap<String, String>;
-
-/// The newest of a binary's source files.
-///
-/// # Errors
-/// When there is none, or it cannot be looked at.
-pub fn written(package: &Path, binary: &str) -> io::Result<SystemTime> {
-    let source = package.join("src");
-    let single = source.join(format!("{binary}.rs"));
-    if single.is_file() {
-        return fs::metadata(single)?.modified();
-    }
-    let times = fs::read_dir(source.join(binary))?.map(|entry| entry?.metadata()?.modified());
-    let newest = times.collect::<io::Result<Vec<_>>>()?.into_iter().max();
-    newest.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
-}
-
-/// A cargo package below `target/prove` with these sources as binaries. Its dependencies are the course's own.
-///
-/// # Errors
-/// When a file cannot be read or written.
-pub fn package(root: &Path, sources: &Sources) -> io::Result<PathBuf> {
-    let folder = root.join("target/prove");
-    fs::create_dir_all(folder.join("src"))?;
-    let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
-    let section = |name: &str| {
-        let (_, tail) = manifest.split_once(&format!("\n[{name}]\n")).unwrap_or_default();
-        format!(
-            "[{name}]\n{}\n",
-            tail.split("\n[").next().unwrap_or_default().split("\n# --").next().unwrap_or_default()
-        )
-    };
-    let mut text =
-        String::from("[package]\nname = \"prove\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n");
-    text.push_str(&section("dependencies"));
-    text.push_str("netkata = { path = \"../..\" }\n\n");
-    text.push_str(&section("profile.dev"));
-    for (name, source) in sources {
-        let file = folder.join("src").join(name);
-        fs::create_dir_all(file.parent().unwrap_or(&folder))?;
-        // An unchanged file keeps its time, and cargo keeps its binary.
-        if fs::read_to_string(&file).ok().as_ref() != Some(source) {
-            fs::write(&file, source)?;
-        }
-        let binary = name.strip_suffix("/main.rs").or(name.strip_suffix(".rs").filter(|n| !n.contains('/')));
-        if let Some(binary) = binary {
-            text.push_str(&format!("[[bin]]\nname = \"{binary}\"\npath = \"src/{name}\"\n\n"));
-        }
-    }
-    fs::write(folder.join("Cargo.toml"), text)?;
-    fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
-    Ok(folder)
 }

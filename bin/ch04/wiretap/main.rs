@@ -81,7 +81,7 @@ struct Args {
 }
 
 fn size(text: &str) -> std::result::Result<u64, String> {
-    if text == "all" { Ok(u64::MAX) } else { human::parse_size(text) }
+    if text == "all" { Ok(u64::MAX) } else { human::parse_size(text).map(|n| n as u64) }
 }
 
 fn main() -> ExitCode {

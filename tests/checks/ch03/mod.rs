@@ -9,7 +9,7 @@ mod dial;
 mod dial_cancel;
 mod dial_fanout;
 mod dial_timeout;
-mod dialling;
+pub mod dialling;
 mod echo_client;
 mod echo_server;
 mod echo_single;

@@ -14,6 +14,7 @@ mod tcp_ping;
 mod tee_proxy;
 mod tlv;
 mod tlv_client;
+mod tlv_frames;
 mod tlv_server;
 mod wiretap;
 mod word_scanner;

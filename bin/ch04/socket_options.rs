@@ -1,3 +1,0 @@
-//! `socket_options`: to be written.
-
-fn main() {}

@@ -1,3 +1,0 @@
-//! `zero_window`: to be written.
-
-fn main() {}

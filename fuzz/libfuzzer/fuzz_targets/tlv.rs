@@ -1,0 +1,4 @@
+//! TLV, by coverage.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| fuzz::tlv::check(octets));

@@ -1,0 +1,62 @@
+//! What two runs of one failure have in common.
+
+use netkata_kit::scene::inputs::PREFIX;
+
+/// Without what differs from run to run: names of temporary folders and sockets; ports, and how much the kernels hold
+/// between two programs, both numbers of four digits and more; and times, `80ms` or `1.5s`.
+pub fn mask(message: &str) -> String {
+    let named = mask_names(message);
+    let is_digit = |c: char| c.is_ascii_digit() || c == ',';
+    let mut out = String::new();
+    let mut rest = named.as_str();
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, number) = rest.split_at(start);
+        out.push_str(before);
+        let end = number.find(|c| !is_digit(c)).unwrap_or(number.len());
+        rest = &number[end..];
+        match after_unit(rest) {
+            Some(tail) => {
+                out.push_str("##s");
+                rest = tail;
+            }
+            None if end < 4 => out.push_str(&number[..end]),
+            None => {
+                // How long a number is decides how far it stands from the margin.
+                out.truncate(out.trim_end_matches(' ').len());
+                out.push_str(" ####");
+            }
+        }
+    }
+    out + rest
+}
+
+/// Where a scene put its folder, and what chance called it: `unix:///tmp/netkata-x3k9ab/1.sock` is `unix:TEMPORARY/1.sock`.
+fn mask_names(message: &str) -> String {
+    let mut parts = message.split(PREFIX);
+    let mut out = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        // The path before it, which is the system's temporary folder, goes too.
+        let path = |c: char| c.is_alphanumeric() || "/_-.+".contains(c);
+        out.truncate(out.trim_end_matches(path).len());
+        out.push_str("TEMPORARY");
+        out.push_str(part.trim_start_matches(|c: char| c.is_ascii_alphanumeric()));
+    }
+    out
+}
+
+/// What follows the unit of time (and the fraction before it) at the start of `text`, if there is one.
+fn after_unit(text: &str) -> Option<&str> {
+    let unit =
+        text.strip_prefix('.').map_or(text, |fraction| fraction.trim_start_matches(|c: char| c.is_ascii_digit()));
+    let tail = ["ns", "µs", "ms", "s"].iter().find_map(|name| unit.strip_prefix(name))?;
+    (!tail.starts_with(char::is_alphanumeric)).then_some(tail)
+}
+
+/// Without the octets that the program sent.
+pub fn mask_sent(message: &str) -> String {
+    let mask_line = |line: &str| match line.split_once("← ") {
+        Some((who, what)) if what.contains(" octet") => format!("{who}← octets\n"),
+        _ => format!("{line}\n"),
+    };
+    message.lines().map(mask_line).collect()
+}

@@ -1,0 +1,162 @@
+//! The inner parts of programs, with what the network gives replaced by something that a test chooses: any split of a
+//! stream, a writer that takes a little and then nothing, a clock that does not wait.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+#[path = "../bin/ch04/retry_write.rs"]
+mod retry_write;
+#[path = "../bin/ch04/word_scanner.rs"]
+mod word_scanner;
+
+use proptest::prelude::*;
+use retry_write::{Clock, Failure, retry_write};
+use std::io::{self, Write};
+use std::time::Duration;
+use word_scanner::{Fault, LONGEST, Words};
+
+// ---- word_scanner ----
+
+/// The words of a stream that comes in these pieces, and how it ended.
+fn words<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, Result<(), Fault>) {
+    let (mut scanner, mut found) = (Words::default(), Vec::new());
+    for piece in pieces {
+        let fed = scanner.feed(piece, |word| found.push(word.to_string()));
+        if fed.is_err() {
+            return (found, fed);
+        }
+    }
+    let end = scanner.finish(|word| found.push(word.to_string()));
+    (found, end)
+}
+
+/// `octets`, cut at these places.
+fn pieces<'a>(octets: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut % (octets.len() + 1)).chain([0, octets.len()]).collect();
+    at.sort_unstable();
+    at.windows(2).map(|pair| &octets[pair[0]..pair[1]]).collect()
+}
+
+proptest! {
+    /// Wherever a text is cut, the words are those of the whole, which are those that std finds in it.
+    #[test]
+    fn a_split_changes_no_word(text in "[a-zäß, .\u{a0}\u{3000}漢🚢\t\r\n]{0,80}", cuts in prop::collection::vec(any::<usize>(), 0..9)) {
+        let expected: Vec<&str> = text.split_whitespace().collect();
+        let (found, end) = words(pieces(text.as_bytes(), &cuts));
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(end, Ok(()));
+    }
+
+    /// Octets that may be text or not: any split gives the words and the fault of the whole.
+    #[test]
+    fn a_split_changes_no_fault(octets in prop::collection::vec(prop::sample::select(b"ab \xc3\xa4\xe2\x80\x83\xf0\x9f\x9a\xa2\xff".to_vec()), 0..40),
+                                cuts in prop::collection::vec(any::<usize>(), 0..9)) {
+        prop_assert_eq!(words(pieces(&octets, &cuts)), words([&octets[..]]));
+    }
+}
+
+/// The longest word passes, however it comes; one octet more is a fault that names where the word begins.
+#[test]
+fn the_longest_word() {
+    let stream = [b"tide ".as_slice(), &vec![b'~'; LONGEST]].concat();
+    for size in [1, 1000, stream.len()] {
+        assert_eq!(words(stream.chunks(size)).1, Ok(()), "in pieces of {size}");
+        let longer = [&stream[..], b"~"].concat();
+        assert_eq!(words(longer.chunks(size)), (vec!["tide".into()], Err(Fault::TooLong(5))), "in pieces of {size}");
+    }
+}
+
+#[test]
+fn faults_name_the_octet() {
+    for (octets, fault) in [
+        (b"ebb \xfftide".as_slice(), Fault::Invalid(4)),
+        (b"ebb ti\xc3de", Fault::Invalid(6)),
+        (b"ebb \xed\xa0\x80", Fault::Invalid(4)),
+        (b"ebb ti\xe2\x80", Fault::Cut(6)),
+    ] {
+        assert_eq!(words([octets]), (vec!["ebb".into()], Err(fault)));
+    }
+    assert_eq!(words([b" \t\r\n ".as_slice(), b"\xe3\x80\x80"]), (vec![], Ok(())), "delimiters only");
+}
+
+// ---- retry_write ----
+
+/// A peer by a script: so many octets taken, or this error.
+struct Peer {
+    script: Vec<Result<usize, io::ErrorKind>>,
+    took: Vec<u8>,
+}
+
+impl Write for Peer {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        if self.script.is_empty() {
+            self.took.extend_from_slice(octets);
+            return Ok(octets.len());
+        }
+        let n = self.script.remove(0)?.min(octets.len());
+        self.took.extend_from_slice(&octets[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A clock that only notes what it was asked for.
+#[derive(Default)]
+struct Noted(Vec<(Duration, String)>);
+
+impl Clock for Noted {
+    fn wait(&mut self, time: Duration, why: String) {
+        self.0.push((time, why));
+    }
+}
+
+const PAUSE: Duration = Duration::from_secs(10);
+
+fn write(
+    octets: &[u8],
+    attempts: u32,
+    script: &[Result<usize, io::ErrorKind>],
+) -> (Result<usize, Failure>, Vec<u8>, usize) {
+    let (mut peer, mut clock) = (Peer { script: script.to_vec(), took: Vec::new() }, Noted::default());
+    let result = retry_write(&mut peer, octets, attempts, PAUSE, &mut clock);
+    for (pause, (time, why)) in clock.0.iter().enumerate() {
+        let expected = format!("temporary error: timed out; attempt {} of {attempts} in 10s", pause + 2);
+        assert_eq!((*time, why), (PAUSE, &expected));
+    }
+    (result, peer.took, clock.0.len())
+}
+
+proptest! {
+    /// Whatever a peer takes between its stalls, it gets every octet once, in order; and each stall costs one pause.
+    #[test]
+    fn every_octet_arrives_once(octets in prop::collection::vec(any::<u8>(), 1..200),
+                                script in prop::collection::vec(prop_oneof![Just(Err(io::ErrorKind::WouldBlock)), (1..40usize).prop_map(Ok)], 0..6)) {
+        let (result, took, _) = write(&octets, 7, &script);
+        prop_assert_eq!(result.ok(), Some(octets.len()));
+        prop_assert_eq!(took, octets);
+    }
+}
+
+/// Seven attempts have six pauses between them; then it is over, and what was taken is told.
+#[test]
+fn seven_attempts() {
+    let stall = Err(io::ErrorKind::WouldBlock);
+    let (result, took, pauses) = write(b"high water", 7, &[&[Ok(4)][..], &[stall; 6]].concat());
+    assert_eq!((result.ok(), took.as_slice(), pauses), (Some(10), b"high water".as_slice(), 6));
+    let (result, took, pauses) = write(b"high water", 7, &[&[Ok(4)][..], &[stall; 7]].concat());
+    let failure = result.expect_err("too often");
+    assert_eq!((failure.written, failure.exhausted, took.as_slice(), pauses), (4, true, b"high".as_slice(), 6));
+}
+
+/// A reset will not go away by waiting; an interruption by a signal needs no wait, and a write of nothing is no progress.
+#[test]
+fn permanent_errors_end_it() {
+    for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe] {
+        let failure = write(b"high water", 7, &[Ok(4), Err(kind)]).0.expect_err("permanent");
+        assert_eq!((failure.error.kind(), failure.written, failure.exhausted), (kind, 4, false));
+    }
+    let (result, _, pauses) = write(b"high water", 1, &[Err(io::ErrorKind::Interrupted), Ok(4)]);
+    assert_eq!((result.ok(), pauses), (Some(10), 0));
+    assert_eq!(write(b"high water", 7, &[Ok(0)]).0.expect_err("nothing").error.kind(), io::ErrorKind::WriteZero);
+}
