@@ -14,9 +14,11 @@ const KEYS: u8 = 34;
 const MISSING: u8 = 35;
 const ERROR: u8 = 47;
 
-const WHOLE: &str = "the frame was whole, so the server knows where the next one begins: one wrong request is no reason to close";
+const WHOLE: &str =
+    "the frame was whole, so the server knows where the next one begins: one wrong request is no reason to close";
 const INCLUSIVE: &str = "a limit belongs to what it allows";
-const NESTED: &str = "a value made of frames is a stream of its own: its claims need the same checks as those of the peer";
+const NESTED: &str =
+    "a value made of frames is a stream of its own: its claims need the same checks as those of the peer";
 
 pub fn program() -> Program {
     Program::exercise(4, "kv_server")
@@ -25,14 +27,26 @@ pub fn program() -> Program {
         .check("keeps_every_octet_value", "data is any octets, and no data is data, too", any_octets)
         .check("replaces", "a Set of a key that is there replaces its data", replaces)
         .check("forgets_what_was_deleted", "a Delete is Done once, and then Missing", deletes)
-        .check("lists_the_keys_in_order", "a List is answered by a String for each key, in the order of their octets", lists)
+        .check(
+            "lists_the_keys_in_order",
+            "a List is answered by a String for each key, in the order of their octets",
+            lists,
+        )
         .check("lists_nothing", "an empty store is an empty list", lists_nothing)
         .check("has_one_store_for_all", "what one client sets, another gets", shared)
         .check("joins_what_was_cut", "a request may be cut anywhere, and come together with the next", cut)
         .check("takes_the_longest", "a key of 255 octets and data of 65,536 octets are allowed", longest)
-        .check("refuses_a_wrong_key", "a key that is empty, too long or not UTF-8 is an Error, and it goes on", wrong_key)
+        .check(
+            "refuses_a_wrong_key",
+            "a key that is empty, too long or not UTF-8 is an Error, and it goes on",
+            wrong_key,
+        )
         .check("refuses_longer_data", "data of 65,537 octets is an Error, and it goes on", longer_data)
-        .check("refuses_a_set_that_lies", "a frame in a Set that claims more than there is is an Error, and it goes on", lies)
+        .check(
+            "refuses_a_set_that_lies",
+            "a frame in a Set that claims more than there is is an Error, and it goes on",
+            lies,
+        )
         .check("refuses_a_set_in_another_order", "a Set is a String and then a Binary", another_order)
         .check("refuses_what_is_left_over", "nothing follows the data in a Set", left_over)
         .check("refuses_a_list_with_a_value", "a List is empty", list_with_value)
@@ -43,7 +57,11 @@ pub fn program() -> Program {
         .with(&["--max-keys", "3"])
         .check("ends_with_the_client", "the client's end between two requests is answered with a FIN alone", clean_end)
         .check("ends_at_a_broken_frame", "a frame that is not whole is an Error, and the end", broken)
-        .check("ends_at_a_claim_beyond_all", "a frame that claims more than any request has is an Error, and the end", claim)
+        .check(
+            "ends_at_a_claim_beyond_all",
+            "a frame that claims more than any request has is an Error, and the end",
+            claim,
+        )
         .check("an_octet_now_and_then_is_no_request", "a request has --frame-time to come", drip)
         .with(&["--frame-time", "250ms"])
         .check("serves_clients_side_by_side", "a silent client does not hold up the next", side_by_side)
@@ -85,7 +103,12 @@ fn error_and_end(c: &mut Talk, why: &str) -> Outcome {
 fn misses(s: &mut Scene) -> Outcome {
     let key = s.phrase();
     let mut c = s.connect()?;
-    ask(&mut c, &frame(GET, key.as_bytes()), &frame(MISSING, b""), "Missing is an answer: no Data is not the same as empty Data")?;
+    ask(
+        &mut c,
+        &frame(GET, key.as_bytes()),
+        &frame(MISSING, b""),
+        "Missing is an answer: no Data is not the same as empty Data",
+    )?;
     c.expect_no_more(ms(20))
 }
 
@@ -215,7 +238,11 @@ fn another_order(s: &mut Scene) -> Outcome {
     let (name, data) = (frame(STRING, b"Alma"), frame(BINARY, b"12"));
     let mut c = s.connect()?;
     for value in [[&data[..], &name].concat(), [&name[..], &name].concat(), [&data[..], &data].concat()] {
-        error_and_on(&mut c, &frame(SET, &value), "the types say which frame is which; a server that guesses will guess wrong")?;
+        error_and_on(
+            &mut c,
+            &frame(SET, &value),
+            "the types say which frame is which; a server that guesses will guess wrong",
+        )?;
     }
     Ok(())
 }
@@ -232,7 +259,11 @@ fn left_over(s: &mut Scene) -> Outcome {
 
 fn list_with_value(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
-    error_and_on(&mut c, &frame(LIST, b"A"), "what is not in the contract today may mean something tomorrow: refuse it until then")
+    error_and_on(
+        &mut c,
+        &frame(LIST, b"A"),
+        "what is not in the contract today may mean something tomorrow: refuse it until then",
+    )
 }
 
 fn unknown(s: &mut Scene) -> Outcome {
@@ -254,7 +285,11 @@ fn fill(c: &mut Talk) -> Outcome {
 fn full(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     fill(&mut c)?;
-    error_and_on(&mut c, &set(b"Bruna", b"12"), "a limit on each value and none on their number is no limit on memory")?;
+    error_and_on(
+        &mut c,
+        &set(b"Bruna", b"12"),
+        "a limit on each value and none on their number is no limit on memory",
+    )?;
     ask(&mut c, &frame(GET, b"Bruna"), &frame(MISSING, b""), "a request that is refused stores nothing")
 }
 
