@@ -3,6 +3,7 @@
 use crate::error::cause_text;
 use crate::exit::log;
 use crate::human::count;
+use crate::sys::priority;
 use crate::tap::journal::{Conversation, Kind};
 use crate::tap::protocol::Label;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
@@ -85,8 +86,14 @@ struct Room {
 impl Room {
     /// Once it was full, it takes nothing more until it is half empty: a few long gaps are read more easily than many short
     /// ones.
+    fn has_room(&self, cost: usize) -> bool {
+        let used = self.used.load(Relaxed);
+        let most = if self.full.load(Relaxed) { self.most / 2 } else { self.most };
+        used.saturating_add(cost) <= most
+    }
+
     fn take(&self, cost: usize) -> bool {
-        if self.full.load(Relaxed) && self.used.load(Relaxed) > self.most / 2 {
+        if self.full.load(Relaxed) && !self.has_room(cost) {
             return false;
         }
         let left = |used: usize| used.checked_add(cost).filter(|sum| *sum <= self.most);
@@ -104,6 +111,7 @@ impl Lane {
         let room = Arc::new(Room { used: AtomicUsize::new(0), most: queue, full: AtomicBool::new(false) });
         let (shared, title) = (room.clone(), name.clone());
         thread::Builder::new().name("recorder".into()).spawn(move || {
+            priority::yield_to_others();
             let result = work(sink, &waiting, &shared);
             if let Err(e) = &result {
                 log(format_args!("{title}: {}; nothing more is recorded there, the traffic goes on", cause_text(e)));
@@ -111,6 +119,11 @@ impl Lane {
             let _ = tell.send(result);
         })?;
         Ok(Self { name, jobs, room, done, lost: AtomicU64::new(0), deaf: AtomicU64::new(0) })
+    }
+
+    /// Whether there is likely to be room for an entry.
+    pub(super) fn has_room(&self, cost: usize) -> bool {
+        self.room.has_room(cost)
     }
 
     /// Takes room for an entry, if there is that much.
