@@ -84,9 +84,10 @@ fn attend(stream: TcpStream, mut bits: Bits, idle: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let ended = converse(&mut BufReader::new(&stream), &mut &stream, &mut bits);
     // To close a socket that holds unread octets is a reset: first a FIN, then a last look.
-    stream.shutdown(Shutdown::Write)?;
-    stream.set_read_timeout(Some(FAREWELL))?;
-    let _ = io::copy(&mut (&stream).take(FAREWELL_OCTETS), &mut io::sink());
+    if stream.shutdown(Shutdown::Write).is_ok() {
+        stream.set_read_timeout(Some(FAREWELL))?;
+        let _ = io::copy(&mut (&stream).take(FAREWELL_OCTETS), &mut io::sink());
+    }
     ended
 }
 

@@ -13,8 +13,8 @@ pub fn program() -> Program {
         .check("answers_with_a_number_of_the_range", "each line is answered by a number from LOW to HIGH", in_range)
         .check("answers_each_line", "lines that come together are answered one by one", together)
         .check("draws_from_one_number", "where LOW is HIGH, that is the number", one)
-        .check("includes_both_bounds", "LOW and HIGH are numbers of the range", bounds)
         .check("draws_again_for_each_line", "the next number is another draw", again)
+        .check("includes_both_bounds", "LOW and HIGH are numbers of the range", bounds)
         .check("draws_numbers_below_zero", "the bounds may be negative", negative)
         .check("draws_each_number_as_often", "six numbers, each about a sixth of the time", dice)
         .check("prefers_no_low_numbers", "in a wide range, the lower third comes up a third of the time", thirds)
@@ -47,6 +47,7 @@ fn number(c: &mut Talk) -> Outcome<i64> {
     number.ok_or_else(|| {
         Failure::new("a whole number in decimal, and CR LF", format!("\"{}\"", netkata::hexdump::text(&line, 60)))
     })
+    .because("this server's contract: a number a line, and its lines end in CR LF, as most on the network do (RFC 5198 §2)")
 }
 
 fn expect_between(n: i64, low: i64, high: i64) -> Outcome {
@@ -193,13 +194,13 @@ fn odd(s: &mut Scene) -> Outcome {
 }
 
 fn widest(s: &mut Scene) -> Outcome {
-    let drawn = draws(s, i64::MIN, i64::MAX, 64)?;
+    let why = "this range has 2^64 numbers: its size, and the distance of two numbers, can be more than 64 bits hold";
+    let drawn = draws(s, i64::MIN, i64::MAX, 64).map_err(|f| Failure { why: None, ..f }).because(why)?;
     let below = drawn.iter().filter(|n| **n < 0).count();
     if (1..64).contains(&below) {
         return Ok(());
     }
-    Err(Failure::new("numbers below zero and above", "of one kind only"))
-        .because("this range has 2^64 numbers: the size of a range can be more than 64 bits hold")
+    Err(Failure::new("numbers below zero and above", "of one kind only")).because(why)
 }
 
 fn above(s: &mut Scene) -> Outcome {
