@@ -123,7 +123,7 @@ fn converse(lines: &mut impl BufRead, back: &mut impl Write, bits: &mut Bits) ->
     let _ = (back, bits, answer, || read_line(lines));
     todo!(
         "step 1: write an answer to each line, with CR LF, until the line is STOP or there is none; where `read_line` \
-         fails, the client is told, `error ` and why, before the error is returned"
+         fails, tell the client, `error ` and why, and return the error, even if the client cannot be told any more"
     );
 }
 
