@@ -51,12 +51,14 @@ fn exchange(s: &mut Scene) -> (Vec<u8>, Vec<u8>) {
     (format!("{words}\r\n").into_bytes(), format!("+{}\r\n", words.chars().rev().collect::<String>()).into_bytes())
 }
 
-/// After a fault, an ordinary line is answered as ever.
+/// An ordinary line is answered as ever.
 fn expect_good(s: &mut Scene, c: &mut Talk) -> Outcome {
     let (line, answer) = exchange(s);
     c.send(&line)?;
-    c.expect(&answer).because("a fault belongs to its line: after the next CR LF, a new one begins")
+    c.expect(&answer)
 }
+
+const NEXT: &str = "a fault belongs to its line: after the next CR LF, a new one begins";
 
 fn one(s: &mut Scene) -> Outcome {
     let (line, answer) = exchange(s);
@@ -136,7 +138,7 @@ fn longer(s: &mut Scene) -> Outcome {
             .because("the answer comes when the line has ended: one answer, in the order of the lines")?;
         c.send(b"\r\n")?;
         c.expect(b"-too long\r\n").because("--limit 40: what comes after forty octets is skipped, up to CR LF")?;
-        expect_good(s, &mut c)?;
+        expect_good(s, &mut c).because(NEXT)?;
     }
     Ok(())
 }
@@ -166,7 +168,7 @@ fn bare_lf(s: &mut Scene) -> Outcome {
     c.expect(b"-bare LF\r\n").because(BARE)?;
     c.send(b"\n\r\n")?;
     c.expect(b"-bare LF\r\n").because(BARE)?;
-    expect_good(s, &mut c)
+    expect_good(s, &mut c).because(NEXT)
 }
 
 fn bare_cr(s: &mut Scene) -> Outcome {
@@ -177,7 +179,7 @@ fn bare_cr(s: &mut Scene) -> Outcome {
         c.send_split(line.as_bytes(), &cuts)?;
         c.expect(b"-bare CR\r\n").because(BARE)?;
     }
-    expect_good(s, &mut c)
+    expect_good(s, &mut c).because(NEXT)
 }
 
 fn cr_cr_lf(s: &mut Scene) -> Outcome {
@@ -185,7 +187,7 @@ fn cr_cr_lf(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     c.send(format!("{words}\r\r\n").as_bytes())?;
     c.expect(b"-bare CR\r\n").because("the first CR is bare, since no LF follows it; the second is half of CR LF")?;
-    expect_good(s, &mut c)
+    expect_good(s, &mut c).because(NEXT)
 }
 
 fn first_fault(s: &mut Scene) -> Outcome {
@@ -199,7 +201,7 @@ fn first_fault(s: &mut Scene) -> Outcome {
         c.send(&[&parts.concat()[..], b"\r\n"].concat())?;
         c.expect(answer).because("this server's contract: one answer a line, and the first fault is it")?;
     }
-    expect_good(s, &mut c)
+    expect_good(s, &mut c).because(NEXT)
 }
 
 fn cut_short(s: &mut Scene) -> Outcome {
