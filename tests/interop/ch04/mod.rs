@@ -1,6 +1,7 @@
 //! Chapter 4 and its peers.
 
 mod frames;
+mod load;
 mod relays;
 mod sockets;
 mod streams;
@@ -8,5 +9,5 @@ mod streams;
 use crate::Test;
 
 pub fn tests() -> Vec<&'static Test> {
-    [frames::TESTS, relays::TESTS, streams::TESTS, sockets::TESTS].into_iter().flatten().collect()
+    [frames::TESTS, load::TESTS, relays::TESTS, streams::TESTS, sockets::TESTS].into_iter().flatten().collect()
 }
