@@ -4,9 +4,10 @@ mod frames;
 mod relays;
 mod sockets;
 mod streams;
+mod wiretap;
 
 use crate::Test;
 
 pub fn tests() -> Vec<&'static Test> {
-    [frames::TESTS, relays::TESTS, streams::TESTS, sockets::TESTS].into_iter().flatten().collect()
+    [frames::TESTS, relays::TESTS, streams::TESTS, sockets::TESTS, wiretap::TESTS].into_iter().flatten().collect()
 }

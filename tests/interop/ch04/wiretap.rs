@@ -62,7 +62,8 @@ fn curl() -> Done {
     let server = theirs(&["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", &place, "0"])?;
     let (tap, address) = tap(&format!("127.0.0.1:{}", port_of(&server)?), &[])?;
     let got = folder.path().join("got").to_string_lossy().into_owned();
-    let mut curl = theirs(&["curl", "-s", "-o", &got, &format!("http://{address}/tides"), &format!("http://{address}/none")])?;
+    let mut curl =
+        theirs(&["curl", "-s", "-o", &got, &format!("http://{address}/tides"), &format!("http://{address}/none")])?;
     ends(&mut curl, 0)?;
     for line in ["[HTTP/1.1 GET /tides]", "[HTTP/1.0 200 OK]", "[HTTP/1.1 GET /none]", "[HTTP/1.0 404 "] {
         says(&tap, line)?;
@@ -91,7 +92,8 @@ fn nc_over_a_socket_file() -> Done {
 
 /// nc on both sides, each line a datagram.
 fn nc_over_udp() -> Done {
-    let port = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).map_err(failed("a port"))?.port().to_string();
+    let port =
+        UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).map_err(failed("a port"))?.port().to_string();
     let mut server = theirs(&["nc", "-u", "-l", "127.0.0.1", &port])?;
     let (tap, address) = tap(&format!("udp://127.0.0.1:{port}"), &[])?;
     let mut client = theirs(&["nc", "-u", "127.0.0.1", &address.port().to_string()])?;
@@ -225,7 +227,8 @@ fn tshark_reads_dns() -> Done {
 fn tshark_looks_on() -> Done {
     let folder = tempfile::tempdir().map_err(failed("a folder"))?;
     let path = folder.path().join("live.pcapng");
-    nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|e| Failure::new("a named pipe", e.to_string()))?;
+    nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)
+        .map_err(|e| Failure::new("a named pipe", e.to_string()))?;
     let file = path.to_string_lossy().into_owned();
     let tshark = theirs(&["tshark", "-l", "-r", &file, "-T", "fields", "-e", "tcp.payload"])?;
     let (_server, port) = our_server("echo_server", &[])?;
