@@ -103,7 +103,7 @@ pub(crate) fn free_port() -> io::Result<u16> {
 }
 
 /// A server that says on its first line where it listens.
-fn announced(name: &'static str, command: &mut Command) -> io::Result<Peer> {
+pub(crate) fn announced(name: &'static str, command: &mut Command) -> io::Result<Peer> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut line = String::new();
     if let Some(out) = child.stdout.take() {

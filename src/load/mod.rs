@@ -24,4 +24,4 @@ pub mod stream;
 pub mod tally;
 
 pub use plan::{Kind, Plan};
-pub use run::{Live, Report, run};
+pub use run::{Live, Report, run, run_on};

@@ -17,6 +17,8 @@ mod no_pipe;
 mod pair;
 #[cfg(target_os = "linux")]
 mod pipe;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 #[cfg(not(target_os = "linux"))]

@@ -76,7 +76,34 @@ fn set(key: &[u8], data: &[u8]) -> Vec<u8> {
 /// One request, and the one frame that answers it.
 fn ask(c: &mut Talk, request: &[u8], answer: &[u8], why: &str) -> Outcome {
     c.send(request).because(why)?;
-    c.expect(answer).because(why)
+    expect(c, answer).because(why)
+}
+
+fn expect(c: &mut Talk, answer: &[u8]) -> Outcome {
+    let what = format!("{} with {}", name(answer[0]), netkata::human::count(answer.len() - 5, "octet"));
+    let (code, value) = whole(c, &what, 1 << 20)?;
+    if code != answer[0] {
+        return Err(Failure::new(what, named(code, &value)));
+    }
+    let got = frame(code, &value);
+    if got == answer { Ok(()) } else { Err(Failure::octets(answer, &got, "all of the answer")) }
+}
+
+/// With what it says.
+fn named(code: u8, value: &[u8]) -> String {
+    format!("{}: \"{}\"", name(code), netkata::hexdump::text(value, 70))
+}
+
+fn name(code: u8) -> String {
+    let name = match code {
+        DONE => "Done",
+        DATA => "Data",
+        KEYS => "Keys",
+        MISSING => "Missing",
+        ERROR => "Error",
+        _ => "a frame of type",
+    };
+    format!("{name} ({code})")
 }
 
 /// An Error with some text, and the connection goes on: a Get works.
@@ -87,9 +114,9 @@ fn error_and_on(c: &mut Talk, request: &[u8], why: &str) -> Outcome {
 }
 
 fn error(c: &mut Talk, why: &str) -> Outcome {
-    let said = expect_type(c, ERROR, 1000).because(why)?;
-    if said.is_empty() || std::str::from_utf8(&said).is_err() {
-        return Err(Failure::new("an Error that says in UTF-8 what is wrong", format!("{said:02x?}"))).because(why);
+    let (code, said) = whole(c, "Error (47), with a text", 1 << 20).because(why)?;
+    if code != ERROR || said.is_empty() || std::str::from_utf8(&said).is_err() {
+        return Err(Failure::new("Error (47), with a text", named(code, &said))).because(why);
     }
     Ok(())
 }
@@ -123,11 +150,16 @@ fn gives_back(s: &mut Scene) -> Outcome {
 }
 
 fn any_octets(s: &mut Scene) -> Outcome {
-    let key = s.phrase();
     let mut c = s.connect()?;
     for data in [s.every_octet(), Vec::new()] {
+        let key = s.phrase();
         ask(&mut c, &set(key.as_bytes(), &data), &frame(DONE, b""), "the data is a Binary: octets, as they are")?;
-        ask(&mut c, &frame(GET, key.as_bytes()), &frame(DATA, &data), "a length of 0 is a value, and no end")?;
+        ask(
+            &mut c,
+            &frame(GET, key.as_bytes()),
+            &frame(DATA, &data),
+            "data is octets, as they are; none at all are data, too",
+        )?;
     }
     Ok(())
 }
@@ -186,10 +218,12 @@ fn cut(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     let get = frame(GET, key.as_bytes());
     c.send_split(&set(key.as_bytes(), &data), &[3, 7, 12, 30])?;
-    c.expect(&frame(DONE, b"")).because(STREAM)?;
+    expect(&mut c, &frame(DONE, b"")).because(STREAM)?;
     c.send(&[&get[..], &get, &frame(LIST, b"")].concat())?;
-    let answers = [frame(DATA, &data), frame(DATA, &data), frame(KEYS, &frame(STRING, key.as_bytes()))].concat();
-    c.expect(&answers).because(STREAM)
+    for answer in [frame(DATA, &data), frame(DATA, &data), frame(KEYS, &frame(STRING, key.as_bytes()))] {
+        expect(&mut c, &answer).because(STREAM)?;
+    }
+    Ok(())
 }
 
 fn longest(s: &mut Scene) -> Outcome {

@@ -26,11 +26,18 @@ pub fn program() -> Program {
         .check("dumps_what_is_wrong", "hexdump shows the octets of a wrong frame, and names the error", dumps_wrong)
 }
 
-/// Reads all that it writes, and its end.
+/// Runs it with all of its input.
 fn run(s: &mut Scene, arguments: &[&str], input: &[u8]) -> Outcome {
-    s.run_with(arguments)?;
-    s.type_octets(input)?;
+    begin(s, arguments)?;
+    if !input.is_empty() {
+        s.type_octets(input)?;
+    }
     s.end_input()
+}
+
+fn begin(s: &mut Scene, arguments: &[&str]) -> Outcome {
+    s.journal.note(format!("tlv {}", arguments.join(" ")));
+    s.run_with(arguments)
 }
 
 fn ends(s: &mut Scene) -> Outcome {
@@ -79,8 +86,9 @@ fn no_hex(s: &mut Scene) -> Outcome {
         [("0g", "--binary: 'g' is no hexadecimal digit"), ("00f", "--binary: 3 digits: an octet has two")]
     {
         run(s, &["encode", "--string", "Alma", "--binary", given], b"")?;
-        s.expect_output_end().because("half an output is taken for a whole one by whatever reads it")?;
-        common::fails_with(s, said)?;
+        let why = "half an output is taken for a whole one by whatever reads it";
+        s.expect_output_end().because(why)?;
+        common::fails_with(s, said).because(why)?;
     }
     Ok(())
 }
@@ -111,7 +119,7 @@ fn decodes_hex(s: &mut Scene) -> Outcome {
 fn streams(s: &mut Scene) -> Outcome {
     let (first, second) = (s.phrase(), s.phrase());
     let late = frame(STRING, second.as_bytes());
-    s.run_with(&["decode"])?;
+    begin(s, &["decode"])?;
     s.type_octets(&[&frame(STRING, first.as_bytes())[..], &late[..3]].concat())?;
     s.expect_line(&format!("[String] \"{first}\"")).because(PIPE)?;
     s.expect_no_output(ms(50)).because(PIPE)?;
@@ -140,13 +148,25 @@ fn up_to_an_error(s: &mut Scene) -> Outcome {
 }
 
 fn wrong(s: &mut Scene) -> Outcome {
-    for (input, said) in [
-        (header(BINARY, LIMIT + 1), "offset 1: too long: a Binary of 10,485,761 octets (limit 10,485,760)"),
-        (header(STRING, u32::MAX), "offset 1: too long: a String of 4,294,967,295 octets (limit 10,485,760)"),
-        (frame(STRING, b"tide\xff"), "offset 9: not UTF-8: octet 4 of a String of 5 octets is ff"),
+    for (input, said, why) in [
+        (
+            header(BINARY, LIMIT + 1),
+            "offset 1: too long: a Binary of 10,485,761 octets (limit 10,485,760)",
+            "a length is a claim: refuse it before there is memory for it",
+        ),
+        (
+            header(STRING, u32::MAX),
+            "offset 1: too long: a String of 4,294,967,295 octets (limit 10,485,760)",
+            "text is no shorter than octets: both types need the limit",
+        ),
+        (
+            frame(STRING, b"tide\xff"),
+            "offset 9: not UTF-8: octet 4 of a String of 5 octets is ff",
+            "RFC 3629 §3: decoders must protect themselves against invalid sequences; a repaired text is another text",
+        ),
     ] {
         run(s, &["decode"], &input)?;
-        common::fails_with(s, said).because(CLAIM)?;
+        common::fails_with(s, said).because(why)?;
     }
     Ok(())
 }
@@ -180,7 +200,7 @@ fn dumps(s: &mut Scene) -> Outcome {
 }
 
 fn dumps_late(s: &mut Scene) -> Outcome {
-    s.run_with(&["hexdump"])?;
+    begin(s, &["hexdump"])?;
     s.type_octets(&frame(STRING, b"ebb")[..6])?;
     s.expect_output("value\n")?;
     s.expect_no_output(ms(50)).because(PIPE)?;

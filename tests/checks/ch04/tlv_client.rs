@@ -3,7 +3,6 @@
 use super::tlv_frames::*;
 use crate::checks::common;
 use netkata_kit::prelude::*;
-use std::fs;
 
 const END: &str = "shutdown(2), SHUT_WR: the FIN says that this was all; what the server owes us still comes";
 
@@ -70,9 +69,9 @@ fn sends(s: &mut Scene) -> Outcome {
 }
 
 fn sends_octets(s: &mut Scene) -> Outcome {
-    let octets = s.every_octet();
-    s.option("--binary", netkata::hexdump::hex(&octets, 256));
-    s.start_client_unseen()?;
+    let octets = [s.octets(6), b"\0\n\xff".to_vec()].concat();
+    s.option("--binary", netkata::hexdump::hex(&octets, 9));
+    s.start_client()?;
     let mut c = s.accept()?;
     c.expect(&frame(BINARY, &octets))
         .because("the type says how the octets are to be read; 2 says that they are UTF-8")?;
@@ -113,9 +112,10 @@ fn lines(s: &mut Scene) -> Outcome {
     let (first, second) = (s.phrase(), s.phrase());
     s.start_client()?;
     s.type_octets(format!("{first}\n").as_bytes())?;
-    let mut c = s.accept()?;
+    let why = "a person at a terminal waits for the answer before the next line";
+    let mut c = s.accept().because(why)?;
     let sent = frame(STRING, first.as_bytes());
-    c.expect(&sent).because("a person at a terminal waits for the answer before the next line")?;
+    c.expect(&sent).because(why)?;
     c.send(&sent)?;
     s.expect_line(&format!("[String] \"{first}\""))?;
     s.type_octets(format!("{second}\r\n").as_bytes())?;
@@ -257,11 +257,11 @@ fn too_many(s: &mut Scene) -> Outcome {
 
 /// Both sides write 10 MiB, and neither has read anything yet.
 fn both_ways(s: &mut Scene) -> Outcome {
-    let path = s.folder()?.join("chart");
     let octets = vec![7; LIMIT as usize];
-    fs::write(&path, &octets).map_err(|e| Failure::new("a file", e.to_string()))?;
-    s.option("--file", path.display());
+    s.option("--file", "-");
     s.start_client_unseen()?;
+    s.type_octets(&octets)?;
+    s.end_input()?;
     let mut c = s.accept()?;
     let sent = frame(BINARY, &octets);
     c.send(&sent)

@@ -253,10 +253,11 @@ fn drip(s: &mut Scene) -> Outcome {
         return Err(Failure::new("the program to give the frame up after 250ms", "1 s later it is still waiting"))
             .because(ABSOLUTE);
     }
-    let said = expect_type(&mut c, STRING, 200).because(ABSOLUTE)?;
-    if !said.ends_with(b": deadline passed") {
-        let got = netkata::hexdump::text(&said, 80);
-        return Err(Failure::new("a String `error: offset …: deadline passed`", got)).because(ABSOLUTE);
+    let what = "a String `error: offset …: deadline passed`";
+    let (code, said) = whole(&mut c, what, 200).because(ABSOLUTE)?;
+    if code != STRING || !said.ends_with(b": deadline passed") {
+        let got = format!("a frame of type {code}: \"{}\"", netkata::hexdump::text(&said, 80));
+        return Err(Failure::new(what, got)).because(ABSOLUTE);
     }
     c.expect_close(Close::Fin).because(ABSOLUTE)
 }
