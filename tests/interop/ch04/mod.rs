@@ -10,6 +10,8 @@ mod wiretap;
 use crate::Test;
 
 pub fn tests() -> Vec<&'static Test> {
-    [frames::TESTS, load::TESTS, relays::TESTS, streams::TESTS, sockets::TESTS].into_iter().flatten().collect()
-    [frames::TESTS, relays::TESTS, streams::TESTS, sockets::TESTS, wiretap::TESTS].into_iter().flatten().collect()
+    [frames::TESTS, streams::TESTS, sockets::TESTS, relays::TESTS, wiretap::TESTS, load::TESTS]
+        .into_iter()
+        .flatten()
+        .collect()
 }
