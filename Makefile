@@ -30,8 +30,8 @@ stubs: ## the exercises as they are handed out compile, each by itself
 grade: ## one program or exercise: make grade WHAT=time_server
 	$(CARGO) test --quiet --test grade -- $(WHAT)
 
-prove: ## the grader fails every wrong program for its own reason; solutions pass; stubs are not started
-	PROVE=1 $(CARGO) test --test grade -- --test-threads 6 --format terse
+prove: ## the grader fails every wrong program for its own reason; of one chapter or program: make prove CH=ch04
+	PROVE=1 $(CARGO) test --test grade -- --format terse $(CH)
 
 flake: ## the default tests, RUNS times in a row (50), up to the first failure
 	$(CARGO) test --no-run
@@ -40,7 +40,7 @@ flake: ## the default tests, RUNS times in a row (50), up to the first failure
 	  printf .; \
 	done; echo ' $(RUNS) runs, no failure'
 
-interop: ## the programs against nc, ncat, socat, ss and tshark, where installed
+interop: ## the programs against nc, ncat, socat, ss, tshark, curl, nginx and python3, where installed
 	INTEROP=1 $(CARGO) test --quiet --test interop
 
 fuzz: ## millions of random and spoilt inputs for each codec (INPUTS, ten million), a minute or so each

@@ -3,10 +3,11 @@
 //! ```text
 //! cargo test                                              everything
 //! cargo test ch03::echo_server                            one program
-//! cargo test ch03::time_server                            one exercise
+//! cargo test time_server                                  one exercise: a whole name is that name alone
+//! cargo test reset                                        whatever has this in its name
 //! SUBJECT='python3 my_echo.py' cargo test ch03::echo_server    a program of your own, in any language
 //! SEED=4f2a cargo test …                                  the same random inputs again
-//! PROVE=1 cargo test --test grade                         the proof that wrong programs fail (`make prove`)
+//! PROVE=1 cargo test --test grade ch04::tlv               the proof that wrong programs fail (`make prove`)
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::result_large_err, missing_docs)]
@@ -21,7 +22,7 @@ mod predict;
 mod proof;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use netkata_kit::check::{Check, Kind, Program};
+use netkata_kit::check::{Check, Kind, Program, is_program};
 use netkata_kit::message::Style;
 use netkata_kit::program::{self, Stage, Verdict};
 use netkata_kit::subject::Launch;
@@ -57,13 +58,6 @@ fn named(trials: Vec<Trial>, filter: Option<&str>) -> Vec<Trial> {
         return trials;
     }
     trials.into_iter().filter(is_meant).collect()
-}
-
-/// Whether `word` is the program in `chNN::PROGRAM::CHECK`, with or without its chapter.
-fn is_program(trial: &str, word: &str) -> bool {
-    let mut parts = trial.splitn(3, "::");
-    let (chapter, program) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    word == program || word.strip_prefix(chapter).and_then(|rest| rest.strip_prefix("::")) == Some(program)
 }
 
 fn plan(arguments: &Arguments) -> Result<Vec<Trial>, String> {

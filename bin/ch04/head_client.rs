@@ -103,7 +103,7 @@ fn request(args: &Args) -> String {
 // [library]
 /// One octet more than allowed shows that there is more; it is not waited for any longer than that.
 fn read_by_library(stream: &mut impl Read, limit: usize, answer: &mut Vec<u8>) -> io::Result<()> {
-    stream.take(limit as u64 + 1).read_to_end(answer).map(drop)
+    stream.take((limit as u64).saturating_add(1)).read_to_end(answer).map(drop)
 }
 // [/library]
 

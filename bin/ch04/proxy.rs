@@ -35,9 +35,9 @@ use std::time::{Duration, Instant};
 struct Args {
     /// Where to listen: host:port, :port, unix:///path or just a path, @name; port 0 is any free port
     #[arg(default_value = "127.0.0.1:7044")]
-    listen: Endpoint,
+    listen: String,
     /// Where to carry connections to, written likewise
-    upstream: Endpoint,
+    upstream: String,
     /// Reset a connection on which nothing moves for this long
     #[arg(long, default_value = "5m", value_parser = human::parse_limit)]
     idle: Duration,
@@ -64,25 +64,24 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: Args) -> Result<()> {
-    if let Endpoint::Udp(_) = args.upstream {
-        return Err(NetError::invalid("connect", args.upstream.to_string(), "no streams over UDP"));
+    let (listen, upstream) = (args.listen.parse()?, args.upstream.parse()?);
+    if let Endpoint::Udp(_) = upstream {
+        return Err(NetError::invalid("connect", args.upstream, "no streams over UDP"));
     }
     let limits = Limits { connections: args.max_connections, grace: args.grace };
-    let listen = args.listen.clone();
-    let args = Arc::new(args);
+    let shared = Arc::new((upstream, args));
     accept::run_on(&listen, &limits, move |client, peer| {
-        let start = Instant::now();
-        match connect(&args) {
-            Ok(server) => report(peer, &carry(client, server, &args), start.elapsed(), args.verbose),
+        let (start, (upstream, args)) = (Instant::now(), &*shared);
+        match connect(upstream, args.connect_timeout) {
+            Ok(server) => report(peer, &carry(client, server, args), start.elapsed(), args.verbose),
             Err(e) => turn_away(&client, peer, &e),
         }
     })
 }
 
 // [carry]
-fn connect(args: &Args) -> Result<Conn> {
-    let ctx = Context::new().with_timeout(args.connect_timeout);
-    dial::endpoint(&ctx, &args.upstream)
+fn connect(upstream: &Endpoint, limit: Duration) -> Result<Conn> {
+    dial::endpoint(&Context::new().with_timeout(limit), upstream)
 }
 
 fn carry(client: Conn, server: Conn, args: &Args) -> Outcome {
@@ -110,6 +109,6 @@ fn report(peer: Peer, outcome: &Outcome, took: Duration, verbose: bool) {
     };
     let octets = |n: u64| human::count(usize::try_from(n).unwrap_or(usize::MAX), "octet");
     let (up, down) = (octets(outcome.from_client), octets(outcome.from_server));
-    let took = human::duration(human::round_to(took, Duration::from_millis(1)));
+    let took = human::duration(human::round_to(took, Duration::from_micros(100)));
     exit::log(format_args!("{peer}: {up} to the server, {down} back; {ended}; {took}"));
 }

@@ -75,14 +75,11 @@ struct Link {
 
 impl Link {
     fn exchange(&mut self, value: &Value) -> Result<()> {
-        let (sent, answer) = self.send_and_read(value).attempt("send to", &self.peer)?;
-        match answer {
+        match self.send_and_read(value) {
             Ok(Some(answer)) => {
                 exit::say(answer.shown(PRINTED))?;
                 if answer == *value { Ok(()) } else { Err(self.wrong("the answer is not what was sent")) }
             }
-            // A server that is gone is best described by what the write met.
-            _ if matches!(&sent, Err(e) if !is_timeout(e)) => sent.attempt("write", &self.peer),
             Ok(None) => Err(self.wrong(&format!("the server closed; no answer to {}", value.shown(40)))),
             Err(e) => Err(self.failed(e, &format!("no answer to {}", value.shown(40)))),
         }
@@ -91,23 +88,20 @@ impl Link {
     // [both]
     /// Writes in a thread of its own. A client that writes to the end before it reads, and a server that answers while it reads,
     /// hold each other up as soon as the buffers between them are full.
-    #[allow(clippy::type_complexity)]
-    fn send_and_read(
-        &mut self,
-        value: &Value,
-    ) -> io::Result<(io::Result<()>, std::result::Result<Option<Value>, Error>)> {
+    fn send_and_read(&mut self, value: &Value) -> std::result::Result<Option<Value>, Error> {
         self.stream.set_timeout(self.timeout);
         let mut out = BufWriter::new(self.stream.clone());
         thread::scope(|s| {
-            let writing = || value.write_to(&mut out).map_err(io::Error::from).and_then(|()| out.flush());
-            let writer = thread::Builder::new().name("writer".into()).spawn_scoped(s, writing)?;
+            // What a write has to complain about, the read meets, too.
+            let writing = || value.write_to(&mut out).is_ok() && out.flush().is_ok();
+            let writer = thread::Builder::new().name("writer".into()).spawn_scoped(s, writing);
+            writer.map_err(|source| Error::Io { offset: 0, source })?;
             let answer = self.answers.read_value();
             if !matches!(answer, Ok(Some(_))) {
                 // Nobody waits for the rest any more. The writer may be in the middle of it.
                 let _ = self.stream.get_ref().shutdown(Shutdown::Both);
             }
-            let sent = writer.join().unwrap_or_else(|_| Err(io::Error::other("the writer panicked")));
-            Ok((sent, answer))
+            answer
         })
     }
     // [/both]

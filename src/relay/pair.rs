@@ -85,6 +85,7 @@ impl<'a, W: Watch> Pair<'a, W> {
         Ok(())
     }
 
+    // [wanted]
     /// What to wait for at one side.
     fn wanted(&self, side: From) -> PollFlags {
         let (comes, goes) = (&self.flows[at(side)], &self.flows[at(side.other())]);
@@ -93,6 +94,7 @@ impl<'a, W: Watch> Pair<'a, W> {
         flags.set(PollFlags::POLLOUT, goes.held() > 0);
         flags
     }
+    // [/wanted]
 
     /// Blocks until something can be done at one side or both.
     fn wait(&mut self, wanted: Flags, last: Instant) -> Result<Flags, End> {

@@ -1,4 +1,5 @@
 //! The one place for system calls that no crate in the tree wraps, and for what the system limits.
 
 pub mod limits;
+pub mod priority;
 pub mod tcp_info;

@@ -120,13 +120,16 @@ impl Relay<'_> {
         let upstream = UdpSocket::bind((local, 0))?;
         upstream.connect(self.upstream)?;
         upstream.set_read_timeout(Some(self.limits.idle))?;
-        let talk = self.recorder.begin(Conversation {
-            transport: Transport::Udp,
-            client: Some(canonical(address)),
-            server: Some(self.upstream),
-            client_name: canonical(address).to_string(),
-            server_name: format!("udp://{}", self.upstream),
-        });
+        let talk = self.recorder.begin(
+            self.recorder.number(),
+            Conversation {
+                transport: Transport::Udp,
+                client: Some(canonical(address)),
+                server: Some(self.upstream),
+                client_name: canonical(address).to_string(),
+                server_name: format!("udp://{}", self.upstream),
+            },
+        );
         let client = Arc::new(Client { address, upstream, talk: Mutex::new(talk), last: Mutex::new(Instant::now()) });
         let own = client.clone();
         let thread = thread::Builder::new().name(format!("client {address}"));

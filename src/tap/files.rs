@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+/// What is written at once when there is much to write.
+const BUFFER: usize = 64 << 10;
 /// Octets and events that a picture is drawn of, at most: it shows a short conversation, or the two ends of a long one.
 const PICTURE_OCTETS: usize = 4 << 20;
 const PICTURE_EVENTS: usize = 5_000;
@@ -59,7 +61,7 @@ impl Target {
     /// # Errors
     /// As open(2).
     pub fn open(&self, wall: SystemTime, octets: usize) -> io::Result<Box<dyn Sink>> {
-        let out = BufWriter::new(File::create(&self.path)?);
+        let out = BufWriter::with_capacity(BUFFER, File::create(&self.path)?);
         Ok(match self.kind {
             FileKind::Text => Box::new(Live::new(out, Form::Lines(octets), false)),
             FileKind::Capture => Box::new(Capture(Some(pcapng::Writer::new(out, wall)?))),

@@ -126,7 +126,9 @@ impl Path {
 
 /// An IP packet with a TCP segment. A SYN announces the maximum segment size.
 pub(super) fn tcp_packet(path: Path, segment: Segment<'_>) -> Vec<u8> {
-    let mut octets = vec![0; tcp::HEADER];
+    // Room for the option of a SYN as well.
+    let mut octets = Vec::with_capacity(tcp::HEADER + 4 + segment.data.len());
+    octets.resize(tcp::HEADER, 0);
     octets[tcp::SOURCE].copy_from_slice(&path.from.port().to_be_bytes());
     octets[tcp::DESTINATION].copy_from_slice(&path.to.port().to_be_bytes());
     octets[tcp::SEQUENCE].copy_from_slice(&segment.sequence.to_be_bytes());

@@ -51,8 +51,10 @@ pub fn write(journal: &Journal, out: &mut impl Write) -> io::Result<()> {
     }
     out.write_all(&section_header(&remarks))?;
     out.write_all(&interface_description())?;
+    let mut block = Vec::new();
     for packet in &packets {
-        out.write_all(&enhanced_packet(journal.started(), packet))?;
+        enhanced_packet(&mut block, journal.started(), packet);
+        out.write_all(&block)?;
     }
     out.flush()
 }
@@ -63,6 +65,7 @@ pub struct Writer<W> {
     out: W,
     started: SystemTime,
     wires: Wires,
+    block: Vec<u8>,
 }
 
 impl<W: Write> Writer<W> {
@@ -73,7 +76,7 @@ impl<W: Write> Writer<W> {
     pub fn new(mut out: W, started: SystemTime) -> io::Result<Self> {
         out.write_all(&section_header(&[]))?;
         out.write_all(&interface_description())?;
-        Ok(Self { out, started, wires: Wires::default() })
+        Ok(Self { out, started, wires: Wires::default(), block: Vec::new() })
     }
 
     /// Names a conversation, before its [`Kind::Open`].
@@ -87,7 +90,8 @@ impl<W: Write> Writer<W> {
     /// As [`Writer::new`].
     pub fn event(&mut self, at: Duration, conversation: Option<usize>, kind: &Kind) -> io::Result<()> {
         for packet in self.wires.packets(at, conversation, kind) {
-            self.out.write_all(&enhanced_packet(self.started, &packet))?;
+            enhanced_packet(&mut self.block, self.started, &packet);
+            self.out.write_all(&self.block)?;
         }
         Ok(())
     }
@@ -153,22 +157,27 @@ fn interface_statistics(time: u64, remarks: &[String]) -> Vec<u8> {
     block(INTERFACE_STATISTICS, &body)
 }
 
-fn enhanced_packet(started: SystemTime, packet: &Packet) -> Vec<u8> {
+/// The block, into `block`, which is emptied first: a capture has many packets, and one buffer does for all.
+fn enhanced_packet(block: &mut Vec<u8>, started: SystemTime, packet: &Packet) {
     let time = timestamp(started, packet.at);
     let length = packet.octets.len() as u32;
-    let mut body = Vec::new();
-    body.extend(0_u32.to_le_bytes()); // the first and only interface
-    body.extend(((time >> 32) as u32).to_le_bytes());
-    body.extend((time as u32).to_le_bytes());
-    body.extend(length.to_le_bytes()); // captured
-    body.extend(length.to_le_bytes()); // on the wire
-    body.extend(&packet.octets);
-    pad(&mut body);
+    block.clear();
+    block.extend(ENHANCED_PACKET.to_le_bytes());
+    block.extend(0_u32.to_le_bytes()); // the length, known at the end
+    block.extend(0_u32.to_le_bytes()); // the first and only interface
+    block.extend(((time >> 32) as u32).to_le_bytes());
+    block.extend((time as u32).to_le_bytes());
+    block.extend(length.to_le_bytes()); // captured
+    block.extend(length.to_le_bytes()); // on the wire
+    block.extend_from_slice(&packet.octets);
+    pad(block);
     if !packet.comments.is_empty() {
-        comments(&mut body, &packet.comments);
-        option(&mut body, OPT_END, &[]);
+        comments(block, &packet.comments);
+        option(block, OPT_END, &[]);
     }
-    block(ENHANCED_PACKET, &body)
+    let length = ((block.len() + 4) as u32).to_le_bytes();
+    block[4..8].copy_from_slice(&length);
+    block.extend(length);
 }
 
 /// Nanoseconds since 1970. The field has room until 2554.

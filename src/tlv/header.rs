@@ -28,7 +28,6 @@ impl Header {
     /// Octets in a header.
     pub const LEN: usize = field::VALUE.start;
 
-    // [header]
     /// Reads the fields.
     pub fn parse(octets: &[u8; Self::LEN]) -> Self {
         let mut length = [0; 4];
@@ -44,6 +43,7 @@ impl Header {
         octets
     }
 
+    // [check]
     /// All that can be said of a frame before its value is there: whether its type is known, and its length allowed.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Header {
         }
         Ok(kind)
     }
-    // [/header]
+    // [/check]
 
     /// The header of a value that is to be sent.
     ///

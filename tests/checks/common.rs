@@ -60,6 +60,48 @@ pub fn names_a_bad_peer(s: &mut Scene) -> Outcome {
     Ok(())
 }
 
+/// An echo server: the first client stays silent; the one that came last speaks first.
+pub fn serves_clients_side_by_side(s: &mut Scene) -> Outcome {
+    side_by_side(s, Scene::phrase, echo)
+}
+
+/// An echo server: a client is served, and resets. The next one is served as if nothing had happened.
+pub fn survives_a_reset(s: &mut Scene) -> Outcome {
+    next_after_a_reset(s, Scene::phrase, echo)
+}
+
+/// What is sent comes back.
+pub fn echo(c: &mut Talk, words: &impl AsRef<[u8]>) -> Outcome {
+    c.send(words.as_ref())?;
+    c.expect(words.as_ref())
+}
+
+/// As [`serves_clients_side_by_side`], for a server with another exchange than an echo's: what is asked, and how.
+pub fn side_by_side<W>(s: &mut Scene, ask: fn(&mut Scene) -> W, exchange: fn(&mut Talk, &W) -> Outcome) -> Outcome {
+    const WHY: &str = "accept(2) takes one connection at a time; serving must not keep it from the next";
+    let (first, second) = (ask(s), ask(s));
+    let (mut a, mut b) = (s.connect()?, s.connect()?);
+    exchange(&mut b, &second).because(WHY)?;
+    exchange(&mut a, &first).because(WHY)
+}
+
+/// As [`survives_a_reset`], for a server with another exchange than an echo's.
+pub fn next_after_a_reset<W>(
+    s: &mut Scene,
+    ask: fn(&mut Scene) -> W,
+    exchange: fn(&mut Talk, &W) -> Outcome,
+) -> Outcome {
+    const WHY: &str = "RFC 9293 §3.5.3: a reset aborts its own connection";
+    let (first, second) = (ask(s), ask(s));
+    let mut a = s.connect()?;
+    exchange(&mut a, &first)?;
+    a.reset()?;
+    let mut b = s.connect()?;
+    exchange(&mut b, &second).because(WHY)?;
+    // A thread that panics takes a moment to say so.
+    b.expect_silence(ms(40)).because(WHY)
+}
+
 /// What takes its time came no sooner than it may. Nothing is said of how late it may come: this machine may be busy.
 pub fn not_before(start: Instant, least: Duration) -> Outcome {
     if start.elapsed() >= least {

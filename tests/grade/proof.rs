@@ -25,7 +25,7 @@ use std::path::PathBuf;
 /// The seed of the proof: the messages on file show the same octets each time.
 const SEED: u64 = 0x5ea;
 /// Trials wait for their binaries side by side; so many dialogues go on at the same time.
-pub const DIALOGUES: usize = 6;
+pub const DIALOGUES: usize = 8;
 
 /// All trials of the proof, of which `wanted` says by name which will run: only those have something to build.
 pub fn trials(programs: &[Program], wanted: impl Fn(&Trial) -> bool) -> Result<Vec<Trial>, String> {

@@ -99,3 +99,11 @@ impl Program {
         format!("ch{:02}::{}", self.chapter, self.name)
     }
 }
+
+/// Whether `word` is the whole name of the program in `chNN::PROGRAM::CHECK`, with or without its chapter: `time_server` is
+/// not `daytime_server`.
+pub fn is_program(trial: &str, word: &str) -> bool {
+    let mut parts = trial.splitn(3, "::");
+    let (chapter, program) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    word == program || word.strip_prefix(chapter).and_then(|rest| rest.strip_prefix("::")) == Some(program)
+}

@@ -20,7 +20,7 @@ use anstyle::{AnsiColor, Style as Ansi};
 use netkata::hexdump;
 use netkata::tap::{Journal, dialogue};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// No message is longer.
 pub const LINES: usize = 16;
@@ -110,16 +110,20 @@ fn conclusion(story: &Story<'_>) -> Vec<String> {
         dim,
         &match story.program.kind {
             Kind::Exercise => row("hint", &format!("cargo run hint {name}")),
-            Kind::Finished => row(
-                "lesson",
-                &format!("chapter {}, bin/ch{:02}/{name}.rs", story.program.chapter, story.program.chapter),
-            ),
+            Kind::Finished => row("lesson", &format!("chapter {}, {}", story.program.chapter, source(story.program))),
         },
     ));
     if let Some(capture) = &story.capture {
         lines.push(style.paint(dim, &row("capture", &capture.display().to_string())));
     }
     lines
+}
+
+/// Where a finished program begins: in a file of its own, or in a folder of its own.
+fn source(program: &Program) -> String {
+    let path = format!("bin/ch{:02}/{}", program.chapter, program.name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(&path);
+    if folder.is_dir() { format!("{path}/main.rs") } else { format!("{path}.rs") }
 }
 
 fn replay(story: &Story<'_>) -> String {

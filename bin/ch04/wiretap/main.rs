@@ -102,8 +102,7 @@ fn tap(args: &Args) -> Result<()> {
         Some((listen, upstream)) => carry_datagrams(listen, upstream, args, &recorder),
         None => streams::carry(args, &recorder),
     };
-    let recorded = record::finish(args, &recorder);
-    carried.and(recorded)
+    record::finish(args, &recorder, carried)
 }
 
 // [datagrams]

@@ -41,16 +41,14 @@ fn screen(args: &Args) -> Box<dyn Sink> {
     Box::new(Live::new(BufWriter::with_capacity(BUFFER, io::stdout()), form, colour))
 }
 
-/// Writes the last of it, and says what there was. A screen that is closed or does not scroll is no failure; a file that
-/// lacks something is.
-pub fn finish(args: &Args, recorder: &Recorder) -> Result<()> {
+/// Writes the last of it, and says what there was, unless the traffic never began. A screen that is closed or does not
+/// scroll is no failure; a file that lacks something is.
+pub fn finish(args: &Args, recorder: &Recorder, carried: Result<()>) -> Result<()> {
     let failed = recorder.finish(PATIENCE);
+    carried?;
     if !args.quiet {
         recorder.summary().iter().for_each(exit::log);
     }
     let mut failures = failed.into_iter().filter(|(name, _)| name != SCREEN);
-    match failures.next() {
-        Some((name, e)) => Err(NetError::new("write", name, e)),
-        None => Ok(()),
-    }
+    failures.next().map_or(Ok(()), |(name, e)| Err(NetError::new("write", name, e)))
 }

@@ -8,7 +8,7 @@ use netkata::endpoint::Endpoint;
 use netkata::error::{NetError, Result};
 use netkata::relay::{self, From, Options};
 use netkata::tap::datagrams::canonical;
-use netkata::tap::record::{Recorder, Talk};
+use netkata::tap::record::{Number, Recorder, Talk};
 use netkata::tap::{Conversation, Transport};
 use netkata::{dial, exit};
 use socket2::SockRef;
@@ -40,33 +40,38 @@ pub fn carry(args: &Args, recorder: &Recorder) -> Result<()> {
 impl Tap {
     // [attend]
     fn attend(&self, client: Conn, peer: Peer) {
+        // Before the server is reached: clients that come one after the other are A and B, whichever gets there first.
+        let number = self.recorder.number();
         let ctx = Context::new().with_timeout(self.connect_timeout);
         match dial::endpoint(&ctx, &self.upstream) {
             Ok(server) => {
-                let mut talk = self.begin(peer, &client, address(&server));
+                let mut talk = self.begin(number, peer, &client, address(&server));
                 // Whatever the relay sees, the talk is told. It writes nothing itself, so the relay never waits for it.
                 relay::carry(client, server, &self.options, None, &mut talk);
             }
-            Err(e) => self.turn_away(&client, peer, &e),
+            Err(e) => self.turn_away(number, &client, peer, &e),
         }
     }
     // [/attend]
 
-    fn begin(&self, peer: Peer, client: &Conn, server: Option<SocketAddr>) -> Talk {
+    fn begin(&self, number: Number, peer: Peer, client: &Conn, server: Option<SocketAddr>) -> Talk {
         let unix = matches!((client, &self.upstream), (Conn::Unix(_), Endpoint::Unix(_) | Endpoint::Abstract(_)));
         let address = if let Peer::Tcp(address) = peer { Some(canonical(address)) } else { None };
-        self.recorder.begin(Conversation {
-            transport: if unix { Transport::Unix } else { Transport::Tcp },
-            client: address,
-            server,
-            client_name: address.map_or_else(|| peer.to_string(), |a| a.to_string()),
-            server_name: self.upstream.to_string(),
-        })
+        self.recorder.begin(
+            number,
+            Conversation {
+                transport: if unix { Transport::Unix } else { Transport::Tcp },
+                client: address,
+                server,
+                client_name: address.map_or_else(|| peer.to_string(), |a| a.to_string()),
+                server_name: self.upstream.to_string(),
+            },
+        )
     }
 
     /// With a linger time of zero, the close that follows sends an RST. The client then knows that this was no answer.
-    fn turn_away(&self, client: &Conn, peer: Peer, e: &NetError) {
-        let mut talk = self.begin(peer, client, None);
+    fn turn_away(&self, number: Number, client: &Conn, peer: Peer, e: &NetError) {
+        let mut talk = self.begin(number, peer, client, None);
         talk.note(e.to_string());
         talk.reset(From::Server);
         if let Conn::Tcp(stream) = client {

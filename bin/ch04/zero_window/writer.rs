@@ -7,7 +7,7 @@ use netkata::proc_net::{self, Timer};
 use netkata::sys::tcp_info::tcp_info;
 use netkata::{dial, exit, human};
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How long to wait for the connection.
@@ -19,6 +19,8 @@ const CHUNK: usize = 64 * 1024;
 struct Watch<'a> {
     stream: &'a TcpStream,
     how: &'a Writer,
+    /// Ours and theirs. The kernel does not tell of them any more when the connection is gone.
+    ends: (SocketAddr, SocketAddr),
     peer: String,
     start: Instant,
     written: u64,
@@ -28,11 +30,12 @@ struct Watch<'a> {
 
 pub fn send(address: &str, how: &Writer) -> Result<()> {
     let stream = dial::dial_timeout(address, CONNECT)?;
-    let peer = format!("tcp://{}", stream.peer_addr().attempt("connect", address)?);
+    let ends = stream.local_addr().and_then(|ours| Ok((ours, stream.peer_addr()?))).attempt("connect", address)?;
+    let peer = format!("tcp://{}", ends.1);
     // A write that blocks does not say when it began to wait. poll(2) does the waiting, with a limit each time.
     stream.set_nonblocking(true).attempt("set", "the connection")?;
     let (start, longest) = (Instant::now(), Duration::ZERO);
-    let mut watch = Watch { stream: &stream, how, peer, start, written: 0, stalls: 0, longest };
+    let mut watch = Watch { stream: &stream, how, ends, peer, start, written: 0, stalls: 0, longest };
     exit::say("    time  event           written      window      unsent  the window is asked for")?;
     watch.row("connected")?;
     watch.write_all()?;
@@ -121,9 +124,10 @@ impl Watch<'_> {
 
     /// What the kernel waits for, and how much longer.
     fn timer(&self) -> Result<Option<(Timer, Duration)>> {
-        let local = self.stream.local_addr().attempt("inspect", "the connection")?;
+        let (local, remote) = self.ends;
         let sockets = proc_net::tcp_with_port(local.port())?;
-        Ok(sockets.into_iter().find(|s| s.local == local).and_then(|s| s.timer))
+        // Our port alone will not do: an older connection from it, to somebody else, may be in TIME_WAIT.
+        Ok(sockets.into_iter().find(|s| s.local == local && s.remote == remote).and_then(|s| s.timer))
     }
 }
 

@@ -3,12 +3,13 @@
 use crate::error::cause_text;
 use crate::exit::log;
 use crate::human::count;
+use crate::sys::priority;
 use crate::tap::journal::{Conversation, Kind};
 use crate::tap::protocol::Label;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,28 @@ enum Job {
 struct Room {
     used: AtomicUsize,
     most: usize,
+    /// Something was turned away, and there has not been much room since.
+    full: AtomicBool,
+}
+
+impl Room {
+    /// Once it was full, it takes nothing more until it is half empty: a few long gaps are read more easily than many short
+    /// ones.
+    fn has_room(&self, cost: usize) -> bool {
+        let used = self.used.load(Relaxed);
+        let most = if self.full.load(Relaxed) { self.most / 2 } else { self.most };
+        used.saturating_add(cost) <= most
+    }
+
+    fn take(&self, cost: usize) -> bool {
+        if self.full.load(Relaxed) && !self.has_room(cost) {
+            return false;
+        }
+        let left = |used: usize| used.checked_add(cost).filter(|sum| *sum <= self.most);
+        let taken = self.used.try_update(Relaxed, Relaxed, left).is_ok();
+        self.full.store(!taken, Relaxed);
+        taken
+    }
 }
 
 impl Lane {
@@ -85,9 +108,10 @@ impl Lane {
         // The number of entries is bounded by what each of them takes of the room.
         let (jobs, waiting) = unbounded();
         let (tell, done) = bounded(1);
-        let room = Arc::new(Room { used: AtomicUsize::new(0), most: queue });
+        let room = Arc::new(Room { used: AtomicUsize::new(0), most: queue, full: AtomicBool::new(false) });
         let (shared, title) = (room.clone(), name.clone());
         thread::Builder::new().name("recorder".into()).spawn(move || {
+            priority::yield_to_others();
             let result = work(sink, &waiting, &shared);
             if let Err(e) = &result {
                 log(format_args!("{title}: {}; nothing more is recorded there, the traffic goes on", cause_text(e)));
@@ -97,10 +121,14 @@ impl Lane {
         Ok(Self { name, jobs, room, done, lost: AtomicU64::new(0), deaf: AtomicU64::new(0) })
     }
 
+    /// Whether there is likely to be room for an entry.
+    pub(super) fn has_room(&self, cost: usize) -> bool {
+        self.room.has_room(cost)
+    }
+
     /// Takes room for an entry, if there is that much.
     pub(super) fn take(&self, cost: usize) -> bool {
-        let left = |used: usize| used.checked_add(cost).filter(|sum| *sum <= self.room.most);
-        self.room.used.try_update(Relaxed, Relaxed, left).is_ok()
+        self.room.take(cost)
     }
 
     /// Puts in the queue what room was taken for. A sink that has failed takes nothing more.

@@ -69,6 +69,10 @@ struct Totals {
     unwanted: AtomicU64,
 }
 
+/// A conversation's place in the order in which the clients came.
+#[derive(Debug)]
+pub struct Number(usize);
+
 /// A sink in the making: what it is called, and what it does.
 pub type Named = (String, Box<dyn Sink>);
 
@@ -86,10 +90,14 @@ impl Recorder {
         Ok(Self(Arc::new(Shared { rules, clock, lanes, totals: Totals::default() })))
     }
 
+    /// Takes a number, which is a letter for people, for a conversation that begins later: as soon as its server is reached.
+    pub fn number(&self) -> Number {
+        Number(number(self.0.totals.conversations.fetch_add(1, Relaxed)))
+    }
+
     /// A conversation begins.
-    pub fn begin(&self, conversation: Conversation) -> Talk {
-        let index = self.0.totals.conversations.fetch_add(1, Relaxed);
-        Talk::begin(self.0.clone(), usize::try_from(index).unwrap_or(usize::MAX), conversation)
+    pub fn begin(&self, Number(index): Number, conversation: Conversation) -> Talk {
+        Talk::begin(self.0.clone(), index, conversation)
     }
 
     /// Tells every sink that this was all, and waits for each to have written it, `patience` at most together. Returns
@@ -200,13 +208,16 @@ mod tests {
 
     impl Desk {
         fn begin(&self, transport: Transport) -> Talk {
-            self.recorder.begin(Conversation {
-                transport,
-                client: None,
-                server: None,
-                client_name: "pilot".into(),
-                server_name: "harbour".into(),
-            })
+            self.recorder.begin(
+                self.recorder.number(),
+                Conversation {
+                    transport,
+                    client: None,
+                    server: None,
+                    client_name: "pilot".into(),
+                    server_name: "harbour".into(),
+                },
+            )
         }
 
         fn all(self) -> Vec<String> {
@@ -244,8 +255,8 @@ mod tests {
                 "0 Client 1000",
                 "0 Client 1000",
                 "0 Client 1000",
-                "0 Client without 4000 in 4: Slow",
-                "0 Server without 5000 in 1: Slow",
+                "0 Client without 4000 in 0: Slow",
+                "0 Server without 5000 in 0: Slow",
                 "0 Close(Client)",
                 "0 end",
                 "the recorder was too slow for 9,000 octets and 1 whole conversation"
@@ -335,13 +346,16 @@ mod tests {
     fn a_sink_that_fails() {
         let Desk { recorder, may, told } = desk(u64::MAX, &[], 4 * 2048);
         drop((may, told));
-        let mut talk = recorder.begin(Conversation {
-            transport: Transport::Tcp,
-            client: None,
-            server: None,
-            client_name: String::new(),
-            server_name: String::new(),
-        });
+        let mut talk = recorder.begin(
+            recorder.number(),
+            Conversation {
+                transport: Transport::Tcp,
+                client: None,
+                server: None,
+                client_name: String::new(),
+                server_name: String::new(),
+            },
+        );
         for _ in 0..100 {
             talk.data(From::Client, &[7; 1000]);
         }

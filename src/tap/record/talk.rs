@@ -1,6 +1,6 @@
 //! One conversation on its way into the record.
 
-use super::lane::{BEGINNING, ENTRY, Seen, What};
+use super::lane::{BEGINNING, ENTRY, Lane, Seen, What};
 use super::{Shared, number};
 use crate::human;
 use crate::relay::{From, Watch};
@@ -159,6 +159,19 @@ impl Talk {
         }
     }
 
+    /// Octets are copied once for all lanes, and not at all when no lane has room for them.
+    fn say(&mut self, from: From, octets: &[u8], label: Option<Label>) {
+        let cost = ENTRY + octets.len();
+        let heard = |(lane, mouth): (&Lane, &Mouth)| !mouth.deaf && lane.has_room(cost);
+        if matches!(self.choice, Choice::Yes) && !self.shared.lanes.iter().zip(&self.mouths).any(heard) {
+            for (lane, mouth) in self.shared.lanes.iter().zip(&mut self.mouths) {
+                mouth.miss_octets(lane, from, octets.len(), self.datagrams);
+            }
+            return;
+        }
+        self.put(What::Event(Kind::Data(from, octets.to_vec()), label));
+    }
+
     /// Into the queues, or past them.
     fn pass(&mut self, seen: Seen) {
         let seen = Arc::new(seen);
@@ -166,10 +179,13 @@ impl Talk {
             let cost = match &seen.what {
                 What::Begin(_) => BEGINNING,
                 What::Event(Kind::Data(_, octets), _) => ENTRY + octets.len(),
+                // There may be one for each datagram.
+                What::Event(Kind::Reset(_) | Kind::Note(_), _) if self.datagrams => ENTRY,
                 _ => 0,
             };
-            if mouth.deaf || !lane.take(cost) {
-                mouth.miss(lane, &seen.what);
+            // What costs nothing was paid for by the beginning.
+            if mouth.deaf || (cost > 0 && !lane.take(cost)) {
+                mouth.miss(lane, &seen.what, self.datagrams);
                 continue;
             }
             if !matches!(seen.what, What::Begin(_)) {
@@ -181,24 +197,26 @@ impl Talk {
 }
 
 impl Mouth {
-    fn miss(&mut self, lane: &super::Lane, what: &What) {
+    fn miss(&mut self, lane: &Lane, what: &What, datagrams: bool) {
         match what {
             What::Begin(_) => {
                 self.deaf = true;
                 lane.lose_conversation();
             }
-            What::Event(Kind::Data(from, octets), _) => {
-                lane.lose(octets.len() as u64);
-                let amount = &mut self.missing[*from as usize];
-                amount.octets += octets.len() as u64;
-                amount.datagrams += 1;
-            }
+            What::Event(Kind::Data(from, octets), _) => self.miss_octets(lane, *from, octets.len(), datagrams),
             What::Event(..) | What::End => {}
         }
     }
 
+    fn miss_octets(&mut self, lane: &Lane, from: From, octets: usize, datagrams: bool) {
+        lane.lose(octets as u64);
+        let amount = &mut self.missing[from as usize];
+        amount.octets += octets as u64;
+        amount.datagrams += u64::from(datagrams);
+    }
+
     /// What there was no room for comes first, of both sides, so that all is in its place.
-    fn tell_missing(&mut self, lane: &super::Lane, at: Duration, conversation: usize) {
+    fn tell_missing(&mut self, lane: &Lane, at: Duration, conversation: usize) {
         for from in From::BOTH {
             let Amount { octets, datagrams } = std::mem::take(&mut self.missing[from as usize]);
             if octets + datagrams > 0 {
@@ -237,7 +255,7 @@ impl Watch for Talk {
         let kept = if self.shared.rules.only.side(from) { self.kept(from, octets) } else { 0 };
         if kept > 0 || octets.is_empty() && self.shared.rules.only.side(from) {
             self.sides[from as usize].recorded += kept as u64;
-            self.put(What::Event(Kind::Data(from, octets[..kept].to_vec()), label));
+            self.say(from, &octets[..kept], label);
         }
         if kept < octets.len() {
             self.leave_out(from, (octets.len() - kept) as u64, self.why(from));

@@ -9,7 +9,11 @@ const CLEAN: &str = "with its last connection gone, a stopping server has nothin
 pub fn program() -> Program {
     Program::exercise(3, "counting_echo")
         .check("echoes_to_the_half_close", "octets go back, and after the half-close a FIN", echoes)
-        .check("serves_clients_side_by_side", "a silent client does not hold up the next", side_by_side)
+        .check(
+            "serves_clients_side_by_side",
+            "a silent client does not hold up the next",
+            common::serves_clients_side_by_side,
+        )
         .check("says_nothing_while_it_serves", "standard output has the announcement, and nothing else yet", silent)
         .check("ends_on_sigint", "Ctrl-C ends an idle server", common::ends_on_sigint)
         .check("counts_clients_that_left", "clients that came and went are counted", gone)
@@ -80,16 +84,6 @@ fn echoes(s: &mut Scene) -> Outcome {
     c.expect(words.as_bytes()).because(why)?;
     c.half_close()?;
     c.expect_close(Close::Fin).because("RFC 862: this continues until the calling user terminates the connection")
-}
-
-fn side_by_side(s: &mut Scene) -> Outcome {
-    let words = s.phrase();
-    let a = s.connect()?;
-    let mut b = s.connect()?;
-    b.send(words.as_bytes())?;
-    b.expect(words.as_bytes())
-        .because("accept(2) takes one connection at a time; serving must not keep it from the next")?;
-    leave(a)
 }
 
 fn silent(s: &mut Scene) -> Outcome {

@@ -16,8 +16,12 @@ pub fn program() -> Program {
             "a client that has finished sending still gets the rest, then a FIN",
             half_close,
         )
-        .check("serves_clients_side_by_side", "a silent client does not hold up the next", side_by_side)
-        .check("survives_a_reset", "a peer that resets ends its own connection and no other", reset)
+        .check(
+            "serves_clients_side_by_side",
+            "a silent client does not hold up the next",
+            common::serves_clients_side_by_side,
+        )
+        .check("survives_a_reset", "a peer that resets ends its own connection and no other", common::survives_a_reset)
         .check(
             "goes_on_after_the_first_timeout",
             "the first time, the deadline is moved on and nothing is lost",
@@ -68,28 +72,6 @@ fn half_close(s: &mut Scene) -> Outcome {
     let why = "RFC 9293 §3.6: a FIN closes one direction; the other is still good for what is due";
     c.expect(words.as_bytes()).because(why)?;
     c.expect_close(Close::Fin).because(why)
-}
-
-/// The first client is served, and falls silent.
-fn side_by_side(s: &mut Scene) -> Outcome {
-    let (first, second) = (s.phrase(), s.phrase());
-    let why = "accept(2) takes one connection at a time; serving must not keep it from the next";
-    let mut a = s.connect()?;
-    exchange(&mut a, &first).because(why)?;
-    let mut b = s.connect()?;
-    exchange(&mut b, &second).because(why)?;
-    exchange(&mut a, &first).because(why)
-}
-
-fn reset(s: &mut Scene) -> Outcome {
-    let (first, second) = (s.phrase(), s.phrase());
-    let mut a = s.connect()?;
-    exchange(&mut a, &first)?;
-    a.reset()?;
-    let mut b = s.connect()?;
-    let why = "RFC 9293 §3.5.3: a reset aborts its own connection";
-    exchange(&mut b, &second).because(why)?;
-    b.expect_silence(ms(80)).because(why)
 }
 
 /// The client is silent for one deadline, and not for two.

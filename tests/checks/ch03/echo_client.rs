@@ -17,6 +17,7 @@ pub fn program() -> Program {
         .check("prints_the_answer", "what it prints is what the server said", prints)
         .check("prints_no_line_end", "the line end of an answer is LF or CR LF, and no part of it", line_ends)
         .check("prints_nothing_else", "into a pipe it prints the answers alone: no prompt", no_prompt)
+        .check("asks_at_a_terminal", "at a terminal it asks for each line", prompts)
         .check("joins_what_was_cut", "an answer may come in several segments", cut)
         .check("keeps_what_came_early", "an answer may come together with the next one", together)
         .check("shows_no_control_octets", "what a server says cannot command the terminal", escapes)
@@ -139,6 +140,19 @@ fn no_prompt(s: &mut Scene) -> Outcome {
         s.expect_line(&format!("->: {answer}")).because(why)?;
     }
     Ok(())
+}
+
+fn prompts(s: &mut Scene) -> Outcome {
+    let why = "setvbuf(3): a terminal's buffer goes out with the line end; a prompt has none, and must be flushed";
+    s.at_a_terminal();
+    let mut c = serve(s)?;
+    for _ in 0..2 {
+        let answer = s.phrase();
+        s.expect_output(">> ").because(why)?;
+        exchange(s, &mut c, &format!("{answer}\n"))?;
+        s.expect_line(&format!("->: {answer}"))?;
+    }
+    s.expect_output(">> ").because(why)
 }
 
 fn cut(s: &mut Scene) -> Outcome {

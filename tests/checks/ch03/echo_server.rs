@@ -22,8 +22,12 @@ pub fn program() -> Program {
             half_close,
         )
         .check("loses_nothing_to_a_slow_reader", "a slow reader gets everything, in its own time", slow_reader)
-        .check("serves_clients_side_by_side", "a silent client does not hold up the next", side_by_side)
-        .check("survives_a_reset", "a peer that resets ends its own connection and no other", reset)
+        .check(
+            "serves_clients_side_by_side",
+            "a silent client does not hold up the next",
+            common::serves_clients_side_by_side,
+        )
+        .check("survives_a_reset", "a peer that resets ends its own connection and no other", common::survives_a_reset)
         .check(
             "serves_a_thousand_beside_a_stuck_one",
             "one reader that is stuck does not slow a thousand others",
@@ -133,29 +137,6 @@ fn slow_reader(s: &mut Scene) -> Outcome {
     c.expect(&octets[..sent])
         .because("RFC 9293 §3.8.6: a full window makes the sender wait, for as long as it takes")?;
     c.expect_close(Close::Fin)
-}
-
-/// The first client stays silent; the one that came last speaks first.
-fn side_by_side(s: &mut Scene) -> Outcome {
-    let (first, second) = (s.phrase(), s.phrase());
-    let mut a = s.connect()?;
-    let mut b = s.connect()?;
-    let why = "accept(2) takes one connection at a time; serving must not keep it from the next";
-    b.send(second.as_bytes())?;
-    b.expect(second.as_bytes()).because(why)?;
-    a.send(first.as_bytes())?;
-    a.expect(first.as_bytes()).because(why)
-}
-
-fn reset(s: &mut Scene) -> Outcome {
-    let (first, second) = (s.phrase(), s.phrase());
-    let mut a = s.connect()?;
-    a.send(first.as_bytes())?;
-    a.expect(first.as_bytes())?;
-    a.reset()?;
-    let mut b = s.connect()?;
-    b.send(second.as_bytes())?;
-    b.expect(second.as_bytes()).because("RFC 9293 §3.5.3: a reset aborts its own connection")
 }
 
 fn thousand(s: &mut Scene) -> Outcome {

@@ -166,22 +166,9 @@ fn stuck(s: &mut Scene) -> Outcome {
 }
 
 fn side_by_side(s: &mut Scene) -> Outcome {
-    let line = line(s);
-    let mut silent = s.connect()?;
-    silent.send(&line)?;
-    silent.expect(&line)?;
-    let mut c = s.connect()?;
-    c.send(&line)?;
-    c.expect(&line).because("accept(2) takes one connection at a time; serving must not keep it from the next")
+    common::side_by_side(s, line, common::echo)
 }
 
 fn reset(s: &mut Scene) -> Outcome {
-    let line = line(s);
-    let mut a = s.connect()?;
-    a.send(&line)?;
-    a.expect(&line)?;
-    a.reset()?;
-    let mut b = s.connect()?;
-    b.send(&line)?;
-    b.expect(&line).because("RFC 9293 §3.5.3: a reset aborts its own connection")
+    common::next_after_a_reset(s, line, common::echo)
 }

@@ -110,6 +110,8 @@ fn reset(s: &mut Scene) -> Outcome {
 fn defaults(s: &mut Scene) -> Outcome {
     s.start_client_unseen()?;
     let c = s.accept()?;
+    let timer = timer(&c);
+    s.keep(c);
     for name in ["keepalive", "interval", "retries", "linger", "nodelay"] {
         let row = row(s, name)?;
         if row.asked != "-" || row.got != row.default {
@@ -117,7 +119,7 @@ fn defaults(s: &mut Scene) -> Outcome {
             return Err(Failure::new(format!("{name} as it is by default, {}", row.default), got)).because(DEFAULTS);
         }
     }
-    if timer(&c)?.is_some_and(|(timer, _)| timer == Timer::KeepAlive) {
+    if timer?.is_some_and(|(timer, _)| timer == Timer::KeepAlive) {
         return Err(Failure::new("no keepalive timer", "one, by /proc/net/tcp")).because(DEFAULTS);
     }
     Ok(())
@@ -130,6 +132,9 @@ fn keepalive(s: &mut Scene) -> Outcome {
     s.option("--retries", retries);
     s.start_client_unseen()?;
     let c = s.accept()?;
+    row(s, "window scale")?;
+    let timer = timer(&c);
+    s.keep(c);
     let wanted = [("keepalive", seconds(time)), ("interval", seconds(interval)), ("retries", retries.to_string())];
     for (name, wanted) in wanted {
         expect_got(s, name, &wanted).because(
@@ -137,7 +142,7 @@ fn keepalive(s: &mut Scene) -> Outcome {
         )?;
     }
     let why = "socket(7), SO_KEEPALIVE: the three times alone start nothing; the option does";
-    let left = timer(&c)?.filter(|(timer, _)| *timer == Timer::KeepAlive).map(|(_, left)| left.as_secs());
+    let left = timer?.filter(|(timer, _)| *timer == Timer::KeepAlive).map(|(_, left)| left.as_secs());
     // The timer was set a moment ago.
     if left.is_some_and(|left| left <= time && left + 30 > time) {
         return Ok(());
@@ -149,7 +154,8 @@ fn keepalive(s: &mut Scene) -> Outcome {
 fn nodelay(s: &mut Scene) -> Outcome {
     let address = s.listen()?.to_string();
     s.run_unseen(&[&address, "--nodelay"])?;
-    let _c = s.accept()?;
+    let c = s.accept()?;
+    s.keep(c);
     expect_got(s, "nodelay", "on").because("tcp(7), TCP_NODELAY: small writes leave at once")
 }
 
@@ -158,7 +164,8 @@ fn doubled(s: &mut Scene) -> Outcome {
         let asked = s.rng.usize(10_000..60_000);
         let address = s.listen()?.to_string();
         s.run_unseen(&[&address, option, &asked.to_string()])?;
-        let _c = s.accept()?;
+        let c = s.accept()?;
+        s.keep(c);
         let row = row(s, name)?;
         if (row.asked.as_str(), row.got.as_str()) != (&asked.to_string(), &(2 * asked).to_string()) {
             let got = format!("{} asked for, {} got", row.asked, row.got);
@@ -181,7 +188,8 @@ fn cut(s: &mut Scene) -> Outcome {
     let asked = limit + s.rng.usize(4000..90_000);
     s.option("--receive-buffer", asked);
     s.start_client_unseen()?;
-    let _c = s.accept()?;
+    let c = s.accept()?;
+    s.keep(c);
     let why = "socket(7): the largest allowed value is set by rmem_max; to ask for more is no error, and gives less";
     expect_got(s, "receive buffer", &(2 * limit).to_string()).because(why)?;
     let remark = row(s, "receive buffer")?.remark;
@@ -192,7 +200,8 @@ fn scale(s: &mut Scene) -> Outcome {
     let asked = s.rng.usize(4000..9000);
     s.option("--receive-buffer", asked);
     s.start_client_unseen()?;
-    let _c = s.accept()?;
+    let c = s.accept()?;
+    s.keep(c);
     expect_got(s, "window scale", "0")
         .because("RFC 7323 §2.2: the scale stands in the SYN and holds for good; a buffer of few KB needs none")
 }
@@ -200,7 +209,8 @@ fn scale(s: &mut Scene) -> Outcome {
 fn late(s: &mut Scene) -> Outcome {
     let address = s.listen()?.to_string();
     s.run_unseen(&[&address, "--receive-buffer", "5000", "--late"])?;
-    let _c = s.accept()?;
+    let c = s.accept()?;
+    s.keep(c);
     let scale = row(s, "window scale")?.got;
     if scale != "0" {
         return expect_got(s, "receive buffer", "10000").because("the options are set all the same, only later");
@@ -220,8 +230,9 @@ fn background(s: &mut Scene) -> Outcome {
     if octets.len().to_string() == MUCH && close == Close::Fin {
         return Ok(());
     }
-    let got = format!("{} and a {close:?}", netkata::human::count(octets.len(), "octet"));
-    Err(Failure::new("1,000,000 octets and a Fin, though the program has ended", got)).because(why)
+    let end = if close == Close::Rst { "a reset (RST)" } else { "a FIN" };
+    let got = format!("{}, and {end}", netkata::human::count(octets.len(), "octet"));
+    Err(Failure::new("1,000,000 octets and a FIN, though the program has ended", got)).because(why)
 }
 
 fn linger_0(s: &mut Scene) -> Outcome {
@@ -234,7 +245,8 @@ fn linger_0(s: &mut Scene) -> Outcome {
         return Ok(());
     }
     let all = if octets.len() < 1_000_000 { "some of the octets" } else { "all octets" };
-    Err(Failure::new("some of the octets, and a reset (RST)", format!("{all} and a {close:?}")))
+    let end = if close == Close::Rst { "a reset (RST)" } else { "a FIN" };
+    Err(Failure::new("some of the octets, and a reset (RST)", format!("{all}, and {end}")))
         .because("socket(7), SO_LINGER of zero; RFC 9293 §3.10.5: an abort sends an RST and discards what is queued")
 }
 
@@ -255,11 +267,13 @@ fn accepted(s: &mut Scene) -> Outcome {
     let address = s.subject()?.announced()?;
     let address = address.parse().map_err(|_| Failure::new("an address", format!("{address:?}")))?;
     let client = std::net::TcpStream::connect_timeout(&address, SOON);
-    let _client = client.map_err(|e| Failure::new("a connection", e.to_string()))?;
+    let client = client.map_err(|e| Failure::new("a connection", e.to_string()))?;
     expect_got(s, "keepalive", &seconds(time))
         .because("tcp(7): most options are inherited from the listening socket")?;
     expect_got(s, "window scale", "0")
-        .because("listen(2): the kernel answers the SYN; when accept(2) returns, the scale has been told")
+        .because("listen(2): the kernel answers the SYN; when accept(2) returns, the scale has been told")?;
+    drop(client);
+    s.expect_exit(0, SOON)
 }
 
 fn bad_usage(s: &mut Scene) -> Outcome {

@@ -24,20 +24,26 @@ pub fn string(s: &mut Scene) -> Vec<u8> {
     frame(STRING, s.phrase().as_bytes())
 }
 
-/// Waits for a frame of this type, of at most `limit` octets, and gives its value.
-pub fn expect_type(c: &mut Talk, code: u8, limit: u32) -> Outcome<Vec<u8>> {
-    c.expect(&[code])?;
-    let length = c.read_exactly(4)?;
-    let length = length.iter().fold(0_u32, |n, octet| n << 8 | u32::from(*octet));
+/// Waits for a whole frame, of at most `limit` octets, and gives its type and its value. `what` is expected.
+pub fn whole(c: &mut Talk, what: &str, limit: u32) -> Outcome<(u8, Vec<u8>)> {
+    let missed = |failure: Failure| Failure::new(what, failure.got);
+    let header = c.read_exactly(5).map_err(missed)?;
+    let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
     if length > limit {
-        let limit = netkata::human::count(limit as usize, "octet");
-        return Err(Failure::new(format!("a length of at most {limit}"), format!("{length:#010x}")));
+        let got = netkata::human::thousands(length as usize);
+        return Err(Failure::new(what, format!("a frame of type {} with {got} octets", header[0])));
     }
-    c.read_exactly(length as usize)
+    Ok((header[0], c.read_exactly(length as usize).map_err(missed)?))
 }
 
 /// A String that says this, and then a FIN.
 pub fn refused_with(c: &mut Talk, said: &str, why: &str) -> Outcome {
-    c.expect(&frame(STRING, format!("error: {said}").as_bytes())).because(why)?;
+    let what = format!("a String \"error: {said}\"");
+    let (code, value) = whole(c, &what, 70_000).because(why)?;
+    let got = netkata::hexdump::text(&value, 200);
+    if code != STRING || got != format!("error: {said}") {
+        let name = if code == STRING { "String" } else { "Binary" };
+        return Err(Failure::new(what, format!("a {name} \"{got}\""))).because(why);
+    }
     c.expect_close(Close::Fin).because("after a wrong frame nobody knows where the next one begins")
 }

@@ -56,7 +56,11 @@ fn echo(s: &mut Scene, c: &mut Talk, why: &str) -> Outcome {
 fn sends_back(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     for _ in 0..2 {
-        echo(s, &mut c, "RFC 1700, Data Notations: the most significant octet of a number goes first")?;
+        echo(
+            s,
+            &mut c,
+            "the length is that of the value alone; its most significant octet goes first (RFC 1700, Data Notations)",
+        )?;
     }
     c.expect_no_more(ms(20))
 }
@@ -249,10 +253,11 @@ fn drip(s: &mut Scene) -> Outcome {
         return Err(Failure::new("the program to give the frame up after 250ms", "1 s later it is still waiting"))
             .because(ABSOLUTE);
     }
-    let said = expect_type(&mut c, STRING, 200).because(ABSOLUTE)?;
-    if !said.ends_with(b": deadline passed") {
-        let got = netkata::hexdump::text(&said, 80);
-        return Err(Failure::new("a String `error: offset …: deadline passed`", got)).because(ABSOLUTE);
+    let what = "a String `error: offset …: deadline passed`";
+    let (code, said) = whole(&mut c, what, 200).because(ABSOLUTE)?;
+    if code != STRING || !said.ends_with(b": deadline passed") {
+        let got = format!("a frame of type {code}: \"{}\"", netkata::hexdump::text(&said, 80));
+        return Err(Failure::new(what, got)).because(ABSOLUTE);
     }
     c.expect_close(Close::Fin).because(ABSOLUTE)
 }
@@ -281,6 +286,7 @@ fn reset(s: &mut Scene) -> Outcome {
     a.send(&header(BINARY, 9))?;
     a.wait_until_read();
     a.reset()?;
+    s.wait_until_still(ms(500))?;
     let why = "RFC 9293 §3.5.3: a reset aborts its own connection";
     let mut b = s.connect().because(why)?;
     echo(s, &mut b, why)

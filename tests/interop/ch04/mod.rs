@@ -5,9 +5,13 @@ mod load;
 mod relays;
 mod sockets;
 mod streams;
+mod wiretap;
 
 use crate::Test;
 
 pub fn tests() -> Vec<&'static Test> {
-    [frames::TESTS, load::TESTS, relays::TESTS, streams::TESTS, sockets::TESTS].into_iter().flatten().collect()
+    [frames::TESTS, streams::TESTS, sockets::TESTS, relays::TESTS, wiretap::TESTS, load::TESTS]
+        .into_iter()
+        .flatten()
+        .collect()
 }

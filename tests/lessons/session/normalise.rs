@@ -5,7 +5,7 @@
 //!   known by what stands before it: `127.0.0.1:43210`, `[::1]:43210`, `*:43210`, `127.0.0.1 43210`, `localhost 43210`.
 //! - Everything else is named by the author: `mask: round trip {0.53} ms`. What is in braces is an example of what
 //!   changes, and what the page shows. It stands for a run of characters of the same kinds: letters if there is a letter
-//!   in the example, digits if there is a digit, and its other characters as they are. What is outside the braces must be
+//!   in the example, digits if there is a digit (and then there must be one), and its other characters as they are. What is outside the braces must be
 //!   there as it is. Braces take all they can, so `{12}.{5}` is two numbers and `{12.5}` is one.
 //!
 //! A program that prints a date: `mask: {Tuesday}, {February} {22}, {1982} {17}:{37}:{43}`.
@@ -64,7 +64,9 @@ impl Mask {
             Part::Same(same) => text[at..].starts_with(same.as_str()).then_some(at + same.len()),
             Part::Changes(example) => {
                 let len = text[at..].find(|c| !alike(c, example)).unwrap_or(text.len() - at);
-                (len > 0).then_some(at + len)
+                // A word is no number, even where a number may have a unit.
+                let digits = |text: &str| text.contains(|c: char| c.is_ascii_digit());
+                (len > 0 && (digits(&text[at..at + len]) || !digits(example))).then_some(at + len)
             }
         })
     }
@@ -181,6 +183,7 @@ pub const SELF_CHECKS: &[SelfCheck] = &[
             ("pid={42}", "pid=31337 pid=", "pid=42 pid="),
             ("{Tue}, {22} {Feb}", "on Wed, 3 Mar", "on Tue, 22 Feb"),
             ("{1.5ms} left", "212µs left", "1.5ms left"),
+            ("1 {1.5ms}", "1 212µs, 1 sent", "1 1.5ms, 1 sent"),
             ("{9} ms", "x 19 ms", "x 9 ms"),
             ("t={1}", "t=123   end", "t=1     end"),
             ("t={1234}", "t=1    end", "t=1234 end"),
