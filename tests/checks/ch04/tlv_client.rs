@@ -48,6 +48,12 @@ fn asked(s: &mut Scene) -> Outcome<(Talk, String)> {
     Ok((c, words))
 }
 
+/// Sends the answer, and waits until it is printed: what the client does next comes after that.
+fn answer(s: &mut Scene, c: &mut Talk, words: &str) -> Outcome {
+    c.send(&frame(STRING, words.as_bytes()))?;
+    s.expect_line(&format!("[String] \"{words}\""))
+}
+
 /// The same client once more.
 fn asked_again(s: &mut Scene, words: &str) -> Outcome<Talk> {
     s.start_client()?;
@@ -80,17 +86,21 @@ fn sends_octets(s: &mut Scene) -> Outcome {
 }
 
 fn in_order(s: &mut Scene) -> Outcome {
+    let why = "frames of two types on one stream have one order: that in which they were given";
     let words = [s.phrase(), s.phrase()];
     let octets = s.octets(4);
+    let hex = netkata::hexdump::hex(&octets, 4);
     s.option("--string", &words[0]);
-    s.option("--binary", netkata::hexdump::hex(&octets, 4));
+    s.option("--binary", &hex);
     s.option("--string", &words[1]);
     s.start_client()?;
     let mut c = s.accept()?;
-    for sent in [frame(STRING, words[0].as_bytes()), frame(BINARY, &octets), frame(STRING, words[1].as_bytes())] {
-        c.expect(&sent).because("frames of two types on one stream have one order: that in which they were given")?;
-        c.send(&sent)?;
-    }
+    c.expect(&frame(STRING, words[0].as_bytes())).because(why)?;
+    answer(s, &mut c, &words[0])?;
+    c.expect(&frame(BINARY, &octets)).because(why)?;
+    c.send(&frame(BINARY, &octets))?;
+    s.expect_line(&format!("[Binary] {hex}"))?;
+    c.expect(&frame(STRING, words[1].as_bytes())).because(why)?;
     s.keep(c);
     Ok(())
 }
@@ -134,7 +144,7 @@ fn in_turn(s: &mut Scene) -> Outcome {
     c.expect(&sent)?;
     let why = "one frame, one answer: what is wrong with a frame is known before the next one is on its way";
     c.expect_silence(ms(80)).because(why)?;
-    c.send(&sent)?;
+    answer(s, &mut c, &first)?;
     c.expect(&frame(STRING, second.as_bytes())).because(why)?;
     s.keep(c);
     Ok(())
@@ -168,18 +178,17 @@ fn together(s: &mut Scene) -> Outcome {
     let mut c = s.accept()?;
     c.expect(&frame(STRING, first.as_bytes()))?;
     c.send(&[frame(STRING, first.as_bytes()), frame(STRING, second.as_bytes())].concat())?;
+    s.expect_line(&format!("[String] \"{first}\"")).because(STREAM)?;
     c.expect(&frame(STRING, second.as_bytes()))?;
-    for words in [first, second] {
-        s.expect_line(&format!("[String] \"{words}\"")).because(STREAM)?;
-    }
+    s.expect_line(&format!("[String] \"{second}\"")).because(STREAM)?;
     s.keep(c);
     Ok(())
 }
 
 fn escapes(s: &mut Scene) -> Outcome {
     let (mut c, _) = asked(s)?;
-    c.send(&frame(STRING, b"ebb\x1b]0;\"flood\"\x07\n"))?;
-    s.expect_line("[String] \"ebb\\u{1b}]0;\\\"flood\\\"\\u{7}\\n\"").because(
+    c.send(&frame(STRING, b"ebb\x1b]0;\"flood\"\x07\t"))?;
+    s.expect_line("[String] \"ebb\\u{1b}]0;\\\"flood\\\"\\u{7}\\t\"").because(
         "console_codes(4): ESC ] 0 sets a terminal's title; a server may say it, and printing it would obey",
     )?;
     s.expect_exit(1, Duration::from_secs(2))
@@ -239,7 +248,7 @@ fn half_answer(s: &mut Scene) -> Outcome {
 
 fn ends(s: &mut Scene) -> Outcome {
     let (mut c, words) = asked(s)?;
-    c.send(&frame(STRING, words.as_bytes()))?;
+    answer(s, &mut c, &words)?;
     c.expect_close(Close::Fin).because(END)?;
     c.half_close()?;
     s.expect_exit(0, Duration::from_secs(2))
@@ -247,7 +256,7 @@ fn ends(s: &mut Scene) -> Outcome {
 
 fn too_many(s: &mut Scene) -> Outcome {
     let (mut c, words) = asked(s)?;
-    c.send(&frame(STRING, words.as_bytes()))?;
+    answer(s, &mut c, &words)?;
     c.expect_close(Close::Fin)?;
     let late = string(s);
     c.send(&late)?;
@@ -292,7 +301,7 @@ fn silent(s: &mut Scene) -> Outcome {
 fn stays_open(s: &mut Scene) -> Outcome {
     let (mut c, _) = taken(s)?;
     let start = Instant::now();
-    c.send(&frame(STRING, b"slack"))?;
+    answer(s, &mut c, "slack")?;
     c.expect_close(Close::Fin)?;
     common::fails_with(s, "timed out after 200ms; the server has not closed").because(
         "RFC 9293 §3.6: after our FIN the other side may go on for as long as it likes; only our limit ends it",
