@@ -37,7 +37,7 @@ fn run(s: &mut Scene, arguments: &[&str], input: &[u8]) -> Outcome {
 fn ends(s: &mut Scene) -> Outcome {
     s.end_input()?;
     s.expect_output_end()?;
-    s.expect_exit(0, Duration::from_secs(2))
+    s.expect_exit(0, Duration::from_secs(5))
 }
 
 fn encodes(s: &mut Scene) -> Outcome {
