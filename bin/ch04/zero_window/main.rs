@@ -5,7 +5,8 @@
 //! nothing. A signal is an Enter, too: who is connected may finish, for `--grace`.
 //!
 //! The writer writes `--octets` octets, closes its direction, and waits for the reader's FIN. Its table shows what the
-//! kernel took, the reader's window, and when that is asked for again. After `--patience` without progress it gives up.
+//! kernel took, the reader's window, what is not sent yet, and how often the wait for the next window probe was doubled.
+//! After `--patience` without progress it gives up.
 //!
 //! ```text
 //! cargo run --bin zero_window                              # Enter, when you have seen enough
