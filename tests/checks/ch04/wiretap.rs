@@ -2,6 +2,7 @@
 
 mod capture;
 
+use super::proxy;
 use crate::checks::common;
 use capture::{FIN, SYN};
 use netkata::hexdump;
@@ -20,14 +21,14 @@ const NEVER_WAITS: &str = "write(2): a pipe that nobody reads takes 65,536 octet
                            waits there holds up the traffic";
 
 pub fn program() -> Program {
-    Program::finished(4, "wiretap")
-        .check("carries_every_octet", "octets go through unchanged, both ways", every_octet)
-        .check("carries_a_half_close", "a half-close goes through, and the answer still comes back", half_close)
-        .check("carries_a_reset", "a reset on one side is a reset on the other", reset)
+    proxy::relays(Program::finished(4, "wiretap"))
         .check("carries_unix_sockets", "it stands between socket files as well", unix_sockets)
         .check("carries_datagrams_whole", "datagrams go through one by one, from none to 65,507 octets", datagrams)
         .check("tells_udp_clients_apart", "each UDP client gets the answers to its own questions", udp_clients)
         .check("resets_where_nobody_is", "an upstream that refuses is a reset for the client, and shown", refused)
+        .check("gives_a_silent_upstream_up", "an upstream has --connect-timeout to answer", proxy::silent)
+        .with(&["--connect-timeout", "200ms"])
+        .check("looks_names_up", "the upstream may be a name", proxy::names)
         .check("leaves_who_is_idle", "a conversation on which nothing moves is reset after --idle, and shown", idle)
         .with(&["--idle", "200ms"])
         .check("shows_each_turn", "a line says who spoke, how much, in hexadecimal and as text", turns)
@@ -65,13 +66,18 @@ pub fn program() -> Program {
         .check("sums_up", "at the end it says how much was carried", summary)
         .check("refuses_beyond_the_limit", "clients beyond --max-connections are turned away", refuses)
         .with(&["--max-connections", "1"])
+        .check("finishes_what_it_accepted", "after SIGTERM, a connection may go on to its end", proxy::finishes)
         .check("ends_on_sigterm", "SIGTERM ends an idle server", common::ends_on_sigterm)
         .with(&[NOBODY])
         .check("ends_on_sigint", "Ctrl-C ends an idle server", common::ends_on_sigint)
         .with(&[NOBODY])
         .check("names_a_wrong_word", "an option that makes no sense is named, and nothing is started", wrong_words)
         .finished_only()
-        .check("names_what_does_not_mix", "datagrams to a stream, a file in no folder: one line, status 1", wrong_mix)
+        .check("names_a_file_it_cannot_write", "a file in no folder is named in one line, with status 1", wrong_file)
+        .finished_only()
+        .check("names_a_bad_address", "a bad address, on either side, is named in one line", proxy::bad_address)
+        .finished_only()
+        .check("names_a_port_in_use", "a port that is taken is named in one line", proxy::port_in_use)
         .finished_only()
 }
 
@@ -151,37 +157,6 @@ fn wait_for<T>(path: &Path, what: &str, enough: impl Fn(&[u8]) -> Option<T>) -> 
 }
 
 // ---- what goes through ----
-
-fn every_octet(s: &mut Scene) -> Outcome {
-    let (there, back) = (s.every_octet(), s.every_octet());
-    let (mut client, mut server) = tapped(s)?;
-    says(&mut client, &mut server, &there).because(UNCHANGED)?;
-    says(&mut server, &mut client, &back).because(UNCHANGED)
-}
-
-fn half_close(s: &mut Scene) -> Outcome {
-    let (asked, answer) = (s.phrase(), s.phrase());
-    let (mut client, mut server) = tapped(s)?;
-    client.send(asked.as_bytes())?;
-    client.half_close()?;
-    server.expect(asked.as_bytes())?;
-    server.expect_close(Close::Fin).because("RFC 9293 §3.6: a FIN says that no more comes; the server waits for it")?;
-    says(&mut server, &mut client, answer.as_bytes()).because(
-        "RFC 9293 §3.6: who has closed its direction still hears the other; a tap that closes both cuts it off",
-    )?;
-    server.half_close()?;
-    client.expect_close(Close::Fin)
-}
-
-fn reset(s: &mut Scene) -> Outcome {
-    let words = s.phrase();
-    let (mut client, mut server) = tapped(s)?;
-    says(&mut client, &mut server, words.as_bytes())?;
-    client.reset()?;
-    server
-        .expect_close(Close::Rst)
-        .because("RFC 9293 §3.5.2: an RST says that the rest is lost; a FIN in its place says that all is well")
-}
 
 fn unix_sockets(s: &mut Scene) -> Outcome {
     let words = [s.phrase(), s.phrase()];
@@ -641,10 +616,8 @@ fn wrong_words(s: &mut Scene) -> Outcome {
     Ok(())
 }
 
-fn wrong_mix(s: &mut Scene) -> Outcome {
-    s.run_with(&["udp://127.0.0.1:0", NOBODY])?;
-    common::expect_one_error(s, "datagrams are no stream")?;
-    let nowhere = s.folder()?.join("no/such/folder/talk.txt").display().to_string();
-    s.run_with(&["127.0.0.1:0", NOBODY, "-w", &nowhere])?;
-    common::expect_one_error(s, "talk.txt: no such file or directory")
+fn wrong_file(s: &mut Scene) -> Outcome {
+    s.run_with(&["127.0.0.1:0", NOBODY, "-w", "no/such/folder/talk.txt"])?;
+    common::fails_with(s, "create no/such/folder/talk.txt: no such file or directory")
+        .because("who asks for a record learns now that there will be none, and not when all is over")
 }
