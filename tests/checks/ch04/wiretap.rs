@@ -403,20 +403,20 @@ fn only(s: &mut Scene) -> Outcome {
     expect_shown(s, &line("B ←", words[2].as_bytes())).because(why)
 }
 
-/// The conversation that is shown began before its protocol was known.
+/// The line about the beginning is shown, though nobody knew then what would be spoken.
 fn only_http(s: &mut Scene) -> Outcome {
     let (words, path) = (s.phrase(), format!("/buoys/{}", s.rng.u16(100..1000)));
     let request = format!("GET {path} HTTP/1.1\r\n\r\n");
     let upstream = s.upstream()?;
     s.start_in_front_of(&upstream)?;
-    let mut web = (s.connect()?, upstream.accept()?);
     let mut other = (s.connect()?, upstream.accept()?);
     says(&mut other.0, &mut other.1, words.as_bytes()).because(UNCHANGED)?;
     says(&mut other.1, &mut other.0, words.as_bytes()).because(UNCHANGED)?;
+    let mut web = (s.connect()?, upstream.accept()?);
     says(&mut web.0, &mut web.1, request.as_bytes()).because(UNCHANGED)?;
     let why = "what is spoken shows with the first octets; before that, nothing can be said";
-    expect_connect(s, 'A').because(why)?;
-    expect_shown(s, &format!("{}  [HTTP/1.1 GET {path}]", line("A →", request.as_bytes()))).because(why)?;
+    expect_connect(s, 'B').because(why)?;
+    expect_shown(s, &format!("{}  [HTTP/1.1 GET {path}]", line("B →", request.as_bytes()))).because(why)?;
     s.expect_no_output(ms(60)).because(why)
 }
 
