@@ -24,8 +24,8 @@ mod workload;
 
 use common::peers::Peer;
 use common::report::{Row, busy_machine};
-use common::served;
 use common::settings::{ROUNDS, Settings};
+use common::{pin, served};
 use netkata::exit;
 use peers::{Relay, Servers};
 use std::error::Error;
@@ -48,7 +48,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut goals = Vec::new();
     for workload in WORKLOADS.iter().filter(|w| settings.is_wanted(&w.to_string())) {
         if settings.has_descriptors(&workload.to_string(), workload.descriptors()) {
-            let rows = measure(workload, &relays, settings.round)?;
+            let rows = measure(workload, &relays, &servers, settings.round)?;
             report::table(workload, &rows);
             goals.extend(report::goals(workload, &rows));
         }
@@ -68,12 +68,22 @@ fn run() -> Result<(), Box<dyn Error>> {
 }
 
 /// All relays in turn, again and again. A relay that fails is an error: a fast wrong answer is worth nothing.
-fn measure(workload: &Workload, relays: &[Relay], round: Duration) -> Result<Vec<Row>, Box<dyn Error>> {
+fn measure(
+    workload: &Workload,
+    relays: &[Relay],
+    servers: &Servers,
+    round: Duration,
+) -> Result<Vec<Row>, Box<dyn Error>> {
     let able: Vec<(&Relay, &Peer)> = relays
         .iter()
         .filter_map(|r| Some((r, r.towards(workload)?)))
         .filter(|(_, p)| workload.connections() <= p.most_connections)
         .collect();
+    // One conversation never uses two cores at once, and where the system happens to put its three ends changes the
+    // figures tenfold. A stream does use two.
+    let mut all: Vec<&Peer> = able.iter().map(|(_, peer)| *peer).collect();
+    all.push(&servers.echo);
+    let _pinned = matches!(workload, Workload::PingPong { connections: 1, .. }).then(|| pin::to_one_core(&all));
     let mut rows: Vec<Row> = able.iter().map(|(r, _)| Row { name: r.name, rates: Vec::new() }).collect();
     for _ in 0..ROUNDS {
         for ((relay, peer), row) in able.iter().zip(&mut rows) {

@@ -1,5 +1,6 @@
 //! Durations and numbers as people write them: `1.5s`, `200ms`, `2m30s`, `16 KiB`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Reads a duration: numbers with a unit (`ns`, `us`, `ms`, `s`, `m`, `h`), one after another: `1m30s`, `250ms`, `0.5s`.
@@ -72,6 +73,16 @@ pub fn parse_size(text: &str) -> Result<usize, String> {
     };
     let number: usize = text[..digits].parse().map_err(|_| fail("too large a number"))?;
     number.checked_mul(1 << shift).ok_or_else(|| fail("too large a number"))
+}
+
+/// As [`parse_size`], for an argument that has a least and a most.
+pub fn size_within<T: TryFrom<usize>>(allowed: RangeInclusive<usize>) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let size = parse_size(text)?;
+        let takes = || format!("{size} octets: it takes {} to {}", allowed.start(), count(*allowed.end(), "octet"));
+        let fits = allowed.contains(&size).then(|| T::try_from(size).ok()).flatten();
+        fits.ok_or_else(takes)
+    }
 }
 
 /// Writes a duration with the largest fitting unit: `0s`, `200ms`, `1.5s`, `2m30s`, `1h0m0s`.
@@ -185,6 +196,8 @@ mod tests {
             let e = parse_size(text).expect_err(text);
             assert!(e.contains(part), "{e}");
         }
+        assert_eq!(size_within(1..=4096)("4KiB"), Ok(4096_u64));
+        assert_eq!(size_within::<u32>(1..=4096)("0"), Err("0 octets: it takes 1 to 4,096 octets".into()));
     }
 
     #[test]

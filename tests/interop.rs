@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 pub struct Test {
     /// `ch03::echo_server::nc`
     pub name: &'static str,
-    /// The peer's command.
+    /// The peer's command; several are separated by spaces.
     pub needs: &'static str,
     /// The conversation.
     pub run: fn() -> Result<(), Failure>,
@@ -41,8 +41,8 @@ impl Test {
     fn trial(&self) -> Trial {
         let (needs, run) = (self.needs, self.run);
         Trial::ignorable_test(self.name, move || {
-            if !installed(needs) {
-                let why = format!("{needs} is not installed");
+            if let Some(missing) = needs.split(' ').find(|needed| !installed(needed)) {
+                let why = format!("{missing} is not installed");
                 let required = std::env::var_os("REQUIRE_PEERS").is_some();
                 return if required {
                     Err(Failed::from(why))

@@ -1,4 +1,4 @@
-//! What /proc tells of a server and its children.
+//! What /proc tells of a server and its workers.
 
 use std::io;
 
@@ -9,12 +9,16 @@ pub(crate) fn status(pid: u32, key: &str) -> io::Result<usize> {
     value.ok_or_else(|| io::Error::other(format!("/proc/{pid}/status has no {key}")))
 }
 
+/// A process and those that it started, and those that they did.
+pub(crate) fn family(pid: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let children = pids.filter(|child| status(*child, "PPid:").is_ok_and(|parent| parent == pid as usize));
+    std::iter::once(pid).chain(children.flat_map(family)).collect()
+}
+
 /// Resident memory of a process and those it started, in octets. Kernel memory (socket buffers, kernel stacks) is not in
 /// it; pages that they share count for each.
 pub(crate) fn resident(pid: u32) -> io::Result<usize> {
-    let own = status(pid, "VmRSS:")? * 1024;
-    let processes = std::fs::read_dir("/proc")?.flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let children = pids.filter(|child| status(*child, "PPid:").is_ok_and(|parent| parent == pid as usize));
-    Ok(own + children.filter_map(|child| resident(child).ok()).sum::<usize>())
+    family(pid).into_iter().map(|pid| Ok(status(pid, "VmRSS:")? * 1024)).sum()
 }

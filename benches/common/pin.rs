@@ -1,5 +1,6 @@
 //! Keeping this process and the servers on one core, with taskset(1).
 
+use super::memory::family;
 use super::peers::Peer;
 use std::process::{Command, Stdio};
 
@@ -15,7 +16,9 @@ pub(crate) fn to_one_core(peers: &[&Peer]) -> Pinned {
     let before =
         status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:")).unwrap_or_default().trim().to_string();
     let core: String = before.chars().take_while(char::is_ascii_digit).collect();
-    let pids = peers.iter().map(|p| p.pid()).chain([std::process::id()]).collect();
+    // A server's workers do the work.
+    let servers = peers.iter().filter(|p| p.pid() != 0).flat_map(|p| family(p.pid()));
+    let pids = servers.chain([std::process::id()]).collect();
     let pinned = Pinned { pids, before };
     if !pinned.set(&core) {
         println!("\nnot on one core (taskset failed): the figures for one connection mean little");

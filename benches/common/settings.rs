@@ -4,8 +4,8 @@ use netkata::{human, sys};
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-/// Rounds of each workload. The median of five stands one disturbance, and two on the same side.
-pub(crate) const ROUNDS: u32 = 5;
+/// Rounds of each workload. Short and many: what disturbs one round or two does not move the median.
+pub(crate) const ROUNDS: u32 = 11;
 
 pub(crate) struct Settings {
     wanted: Vec<String>,

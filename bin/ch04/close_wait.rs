@@ -117,11 +117,12 @@ fn echo(mut stream: &TcpStream) -> io::Result<()> {
 
 /// What the kernel has of this server's sockets, and what this process has.
 fn tell(port: u16) {
-    // The listener is not counted.
-    let held = sockets_held().saturating_sub(1);
+    let held = sockets_held();
     let line = proc_net::tcp_with_port(port).map(|sockets| {
-        let left = sockets.iter().filter(|s| s.local.port() == port && s.state == State::CloseWait).count();
-        format!("{left} in CLOSE_WAIT, {} held", human::count(held, "socket"))
+        // By inode: another program's client may have been given the same port for its own end.
+        let left = sockets.iter().filter(|s| s.state == State::CloseWait && held.contains(&s.inode)).count();
+        // The listener is not counted.
+        format!("{left} in CLOSE_WAIT, {} held", human::count(held.len().saturating_sub(1), "socket"))
     });
     match line.and_then(exit::say) {
         Ok(()) => {}
@@ -129,13 +130,11 @@ fn tell(port: u16) {
     }
 }
 
-/// The descriptors of this process that are sockets (proc(5), /proc/PID/fd).
-fn sockets_held() -> usize {
+/// The descriptors of this process that are sockets: `socket:[INODE]` (proc(5), /proc/PID/fd).
+fn sockets_held() -> Vec<u64> {
     let descriptors = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
-    let is_socket = |entry: &fs::DirEntry| {
-        fs::read_link(entry.path()).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"))
-    };
-    descriptors.filter(is_socket).count()
+    let targets = descriptors.filter_map(|entry| fs::read_link(entry.path()).ok());
+    targets.filter_map(|t| t.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()).collect()
 }
 
 /// In CLOSE_WAIT we may still write. A client that has closed altogether answers with a reset, and the write after that

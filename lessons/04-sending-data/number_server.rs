@@ -84,9 +84,10 @@ fn attend(stream: TcpStream, mut bits: Bits, idle: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let ended = converse(&mut BufReader::new(&stream), &mut &stream, &mut bits);
     // To close a socket that holds unread octets is a reset: first a FIN, then a last look.
-    stream.shutdown(Shutdown::Write)?;
-    stream.set_read_timeout(Some(FAREWELL))?;
-    let _ = io::copy(&mut (&stream).take(FAREWELL_OCTETS), &mut io::sink());
+    if stream.shutdown(Shutdown::Write).is_ok() {
+        stream.set_read_timeout(Some(FAREWELL))?;
+        let _ = io::copy(&mut (&stream).take(FAREWELL_OCTETS), &mut io::sink());
+    }
     ended
 }
 
@@ -122,7 +123,7 @@ fn converse(lines: &mut impl BufRead, back: &mut impl Write, bits: &mut Bits) ->
     let _ = (back, bits, answer, || read_line(lines));
     todo!(
         "step 1: write an answer to each line, with CR LF, until the line is STOP or there is none; where `read_line` \
-         fails, the client is told, `error ` and why, before the error is returned"
+         fails, tell the client, `error ` and why, and return the error, even if the client cannot be told any more"
     );
 }
 

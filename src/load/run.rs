@@ -178,3 +178,138 @@ impl Conductor<'_> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{self, Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixListener;
+
+    /// Answers every connection in a thread of its own, for as long as the test lasts.
+    fn echo(change: impl FnMut(&mut [u8]) + Clone + Send + 'static) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("address").to_string();
+        let serve = move |mut stream: TcpStream, mut change: Box<dyn FnMut(&mut [u8]) + Send>| -> io::Result<()> {
+            let mut buffer = vec![0; 64 * 1024];
+            loop {
+                match stream.read(&mut buffer)? {
+                    0 => return Ok(()),
+                    n => {
+                        change(&mut buffer[..n]);
+                        stream.write_all(&buffer[..n])?;
+                    }
+                }
+            }
+        };
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let change = Box::new(change.clone());
+                thread::spawn(move || serve(stream, change));
+            }
+        });
+        address
+    }
+
+    fn plan(target: &str, kind: Kind, connections: usize, size: usize, requests: u64) -> Plan {
+        let target = target.parse().expect("endpoint");
+        let (time, requests) = (None, Some(requests));
+        Plan { connections, threads: connections, size, kind, time, requests, ..Plan::new(target) }
+    }
+
+    fn report(plan: &Plan) -> Report {
+        run(plan, &Context::new(), &mut |_| {}).expect("run")
+    }
+
+    /// Each shape of load gets every answer, in sizes below and above what a kernel holds, and every latency is recorded.
+    #[test]
+    fn all_are_answered() {
+        let echo = echo(|_| {});
+        for (kind, connections, size, requests) in [
+            (Kind::PingPong, 1, 1, 50),
+            (Kind::PingPong, 40, 64, 2000),
+            (Kind::PingPong, 3, 65_536, 60),
+            (Kind::PingPong, 2, 5 << 20, 6),
+            (Kind::Reconnect, 5, 100, 50),
+            (Kind::Stream, 2, 9, 20_000),
+            (Kind::Stream, 2, 300_000, 60),
+        ] {
+            let report = report(&plan(&echo, kind, connections, size, requests));
+            let tally = &report.tally;
+            assert_eq!(
+                (tally.answered, tally.wrong, tally.failures()),
+                (requests, 0, 0),
+                "{kind} of {size}: {tally:?}"
+            );
+            let recorded = if kind == Kind::Stream { 0 } else { requests };
+            assert_eq!(report.latencies.len(), recorded, "{kind} of {size}");
+        }
+    }
+
+    /// Two threads drive twenty connections; each connection is sent to before the first is read.
+    #[test]
+    fn threads_share_connections() {
+        let plan = Plan { threads: 2, ..plan(&echo(|_| {}), Kind::PingPong, 20, 64, 1000) };
+        assert_eq!(report(&plan).tally.answered, 1000);
+    }
+
+    /// A changed octet is found in each shape of load, in messages that are compared whole and in pieces.
+    #[test]
+    fn one_octet_is_found() {
+        for (kind, size) in
+            [(Kind::PingPong, 64), (Kind::PingPong, 200_000), (Kind::Reconnect, 64), (Kind::Stream, 5000)]
+        {
+            let mut left = 1_usize;
+            let spoil = move |octets: &mut [u8]| {
+                if let (Some(octet), 1) = (octets.get_mut(20), left) {
+                    *octet ^= 1;
+                    left = 0;
+                }
+            };
+            let report = report(&plan(&echo(spoil), kind, 1, size, 5));
+            let offset = report.tally.first_wrong.as_ref().map(|wrong| wrong.offset);
+            assert_eq!(offset, Some(20), "{kind} of {size}: {:?}", report.tally);
+        }
+    }
+
+    /// A server that never answers does not hold the run, nor does one that never accepts.
+    #[test]
+    fn nobody_answers() {
+        let silent = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = silent.local_addr().expect("address").to_string();
+        let start = Instant::now();
+        for kind in [Kind::PingPong, Kind::Stream, Kind::OneWay, Kind::Reconnect] {
+            let time = Some(Duration::from_millis(50));
+            let plan = Plan { time, requests: None, ..plan(&address, kind, 3, 100_000, 1) };
+            let report = report(&plan);
+            assert_eq!((report.tally.answered, report.tally.wrong), (0, 0), "{kind}");
+        }
+        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    }
+
+    /// A cancel ends it, and what was counted is there.
+    #[test]
+    fn cancelled() {
+        let ctx = Context::new();
+        let mut plan = plan(&echo(|_| {}), Kind::PingPong, 2, 64, u64::MAX);
+        plan.warmup = Duration::from_millis(20);
+        let report = run(&plan, &ctx, &mut |live| {
+            if live.requests > 0 && !live.warming_up {
+                ctx.cancel()
+            }
+        })
+        .expect("run");
+        assert!(report.interrupted && report.tally.answered > 0, "{:?}", report.tally);
+    }
+
+    /// Nobody is there: the first connect says so.
+    #[test]
+    fn nobody_listens() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("ebb.sock");
+        drop(UnixListener::bind(&path).expect("bind"));
+        let plan = plan(path.to_str().expect("UTF-8"), Kind::PingPong, 3, 64, 1);
+        let e = run(&plan, &Context::new(), &mut |_| {}).expect_err("nobody");
+        assert!(e.to_string().ends_with("connection refused"), "{e}");
+    }
+}

@@ -124,7 +124,7 @@ impl Flow {
             Store::Buffer(_, false) => return,
             Store::Nothing | Store::Pipe(..) => FIRST,
             Store::Buffer(buffer, true) if buffer.room() >= STREAM && splice => {
-                // Without a descriptor to spare, it goes on with buffers.
+                // Without a pipe to be had, it goes on with buffers.
                 return match Pipe::open() {
                     Ok(pipe) => self.store = Store::Pipe(pipe, 0),
                     Err(_) => self.may_splice = false,

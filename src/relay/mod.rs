@@ -7,11 +7,12 @@
 //! - a reset is passed on as one;
 //! - who takes nothing is sent nothing, and the sender feels it: in between, a bounded number of octets is kept.
 //!
-//! [`carry`] does it in the calling thread, for one connection.
+//! [`carry`] does it in the calling thread, for one connection. [`generic`] is the short form, to read first.
 
 mod buffer;
 mod ending;
 mod flow;
+pub mod generic;
 #[cfg(not(target_os = "linux"))]
 mod no_pipe;
 mod pair;

@@ -5,10 +5,8 @@ use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::AsFd;
 
-/// Octets asked for. All pipes of a user may have 64 MiB together (`pipe-user-pages-soft`, pipe(7)).
+/// Octets that a pipe holds. More does not make a stream faster.
 const ROOM: i32 = 256 * 1024;
-/// A pipe's size where nobody may ask for more.
-const LEAST_ROOM: usize = 64 * 1024;
 
 /// A pipe that octets pass through.
 pub(super) struct Pipe {
@@ -20,12 +18,12 @@ pub(super) struct Pipe {
 
 impl Pipe {
     /// # Errors
-    /// When no descriptors are left: it takes two.
+    /// When no descriptors are left: it takes two. And when this user's pipes have 64 MiB together already
+    /// (`pipe-user-pages-soft`, pipe(7)): a further one would be a few pages small, and slower than a buffer.
     pub(super) fn open() -> io::Result<Self> {
         let (out, into) = io::pipe()?;
-        let room = fcntl(&into, FcntlArg::F_SETPIPE_SZ(ROOM));
-        let room = room.ok().and_then(|room| usize::try_from(room).ok()).unwrap_or(LEAST_ROOM);
-        Ok(Self { out, into, room, held: 0 })
+        let room = fcntl(&into, FcntlArg::F_SETPIPE_SZ(ROOM))?;
+        Ok(Self { out, into, room: usize::try_from(room).unwrap_or_default(), held: 0 })
     }
 
     pub(super) fn held(&self) -> usize {

@@ -4,8 +4,8 @@
 use netkata::tlv::{LIMIT, Value};
 use std::io::{self, Cursor, Read};
 
-// [before]
 /// Looks at the type, puts the octet back, and lets the type read all of it again.
+// [before]
 pub(crate) fn decode(stream: &mut impl Read) -> io::Result<Value> {
     let mut kind = [0];
     stream.read_exact(&mut kind)?;

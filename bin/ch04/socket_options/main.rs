@@ -50,8 +50,8 @@ struct Args {
     #[arg(long)]
     late: bool,
     /// Send so many octets, as far as the buffers take them
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1 << 26))]
-    send: u32,
+    #[arg(long, default_value = "0", value_parser = human::size_within::<usize>(0..=1 << 26))]
+    send: usize,
     /// Close after so long, not at Enter
     #[arg(long, value_parser = human::parse_duration)]
     hold: Option<Duration>,

@@ -32,11 +32,11 @@ pub struct Options {
     #[arg(long)]
     pub nodelay: bool,
     /// Octets of receive buffer to ask for
-    #[arg(long, value_parser = value_parser!(u32).range(1..=1 << 30))]
-    pub receive_buffer: Option<u32>,
+    #[arg(long, value_parser = human::size_within::<usize>(1..=1 << 30))]
+    pub receive_buffer: Option<usize>,
     /// Octets of send buffer to ask for
-    #[arg(long, value_parser = value_parser!(u32).range(1..=1 << 30))]
-    pub send_buffer: Option<u32>,
+    #[arg(long, value_parser = human::size_within::<usize>(1..=1 << 30))]
+    pub send_buffer: Option<usize>,
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
@@ -70,10 +70,10 @@ impl Options {
             socket.set_tcp_nodelay(true)?;
         }
         if let Some(octets) = self.receive_buffer {
-            socket.set_recv_buffer_size(octets as usize)?;
+            socket.set_recv_buffer_size(octets)?;
         }
         if let Some(octets) = self.send_buffer {
-            socket.set_send_buffer_size(octets as usize)?;
+            socket.set_send_buffer_size(octets)?;
         }
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Options {
 
     /// In the order of [`NAMES`].
     fn asked(&self) -> [Option<String>; 7] {
-        let octets = |asked: Option<u32>| asked.map(|n| n.to_string());
+        let octets = |asked: Option<usize>| asked.map(|n| n.to_string());
         [
             self.keepalive.map(human::duration),
             self.interval.map(human::duration),

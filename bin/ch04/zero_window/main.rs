@@ -5,7 +5,8 @@
 //! nothing. A signal is an Enter, too: who is connected may finish, for `--grace`.
 //!
 //! The writer writes `--octets` octets, closes its direction, and waits for the reader's FIN. Its table shows what the
-//! kernel took, the reader's window, and when that is asked for again. After `--patience` without progress it gives up.
+//! kernel took, the reader's window, what is not sent yet, and how often the wait for the next window probe was doubled.
+//! After `--patience` without progress it gives up.
 //!
 //! ```text
 //! cargo run --bin zero_window                              # Enter, when you have seen enough
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 /// Shows what happens to a writer whose reader does not read.
 #[derive(Parser)]
-#[command(after_help = "Examples:\n  zero_window --resume-after 5s\n  zero_window --send --octets 10000000")]
+#[command(after_help = "Examples:\n  zero_window --resume-after 5s\n  zero_window --send --octets 10MiB")]
 struct Arguments {
     /// Where to listen, or to send to: host:port, :port or [v6]:port
     #[arg(default_value = "127.0.0.1:7046")]
@@ -40,13 +41,13 @@ struct Arguments {
 #[derive(Args, Clone)]
 struct Reader {
     /// Read so many octets, then stop
-    #[arg(long, default_value_t = 65_536)]
+    #[arg(long, default_value = "64KiB", value_parser = human::size_within::<u64>(0..=1 << 40))]
     read: u64,
     /// Read on after so long, not at Enter
     #[arg(long, value_parser = human::parse_duration)]
     resume_after: Option<Duration>,
     /// Do not stop, and read so many octets a second
-    #[arg(long, conflicts_with_all = ["read", "resume_after"], value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, conflicts_with_all = ["read", "resume_after"], value_parser = human::size_within::<u32>(1..=1 << 30))]
     rate: Option<u32>,
     /// After SIGINT or SIGTERM, read on for so long
     #[arg(long, default_value = "5s", value_parser = human::parse_duration)]
@@ -58,7 +59,7 @@ struct Reader {
 #[group(requires = "send")]
 struct Writer {
     /// With --send: write so many octets
-    #[arg(long, default_value_t = 16 << 20, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value = "16MiB", value_parser = human::size_within::<u64>(1..=1 << 40))]
     octets: u64,
     /// With --send: say so when nothing could be written for so long, and again each time
     #[arg(long, default_value = "1s", value_parser = human::parse_limit)]

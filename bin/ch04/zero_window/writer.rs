@@ -3,11 +3,10 @@
 use super::Writer;
 use netkata::context::{Context, Ready};
 use netkata::error::{Attempt, NetError, Result};
-use netkata::proc_net::{self, Timer};
 use netkata::sys::tcp_info::tcp_info;
 use netkata::{dial, exit, human};
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 /// How long to wait for the connection.
@@ -19,8 +18,6 @@ const CHUNK: usize = 64 * 1024;
 struct Watch<'a> {
     stream: &'a TcpStream,
     how: &'a Writer,
-    /// Ours and theirs. The kernel does not tell of them any more when the connection is gone.
-    ends: (SocketAddr, SocketAddr),
     peer: String,
     start: Instant,
     written: u64,
@@ -30,19 +27,17 @@ struct Watch<'a> {
 
 pub fn send(address: &str, how: &Writer) -> Result<()> {
     let stream = dial::dial_timeout(address, CONNECT)?;
-    let ends = stream.local_addr().and_then(|ours| Ok((ours, stream.peer_addr()?))).attempt("connect", address)?;
-    let peer = format!("tcp://{}", ends.1);
+    let peer = format!("tcp://{}", stream.peer_addr().attempt("connect", address)?);
     // A write that blocks does not say when it began to wait. poll(2) does the waiting, with a limit each time.
     stream.set_nonblocking(true).attempt("set", "the connection")?;
     let (start, longest) = (Instant::now(), Duration::ZERO);
-    let mut watch = Watch { stream: &stream, how, ends, peer, start, written: 0, stalls: 0, longest };
-    exit::say("    time  event           written      window      unsent  the window is asked for")?;
+    let mut watch = Watch { stream: &stream, how, peer, start, written: 0, stalls: 0, longest };
+    exit::say("    time  event           written      window      unsent  backoff")?;
     watch.row("connected")?;
     watch.write_all()?;
     watch.row("written")?;
     watch.finish()?;
-    let (octets, time) =
-        (human::thousands(usize::try_from(watch.written).unwrap_or(usize::MAX)), watch.start.elapsed());
+    let (octets, time) = (thousands(watch.written), watch.start.elapsed());
     let stalls = match watch.stalls {
         0 => "no stall".into(),
         n => format!("{}, {} at the longest", human::count(n as usize, "stall"), seconds(watch.longest)),
@@ -109,26 +104,14 @@ impl Watch<'_> {
         let info = tcp_info(self.stream).attempt("inspect", "the connection")?;
         // A field that this kernel does not fill.
         let number = |n: Option<u32>| n.map_or("-".into(), |n| human::thousands(n as usize));
-        let (window, unsent) = (number(info.snd_wnd), number(info.notsent));
-        let written = human::thousands(usize::try_from(self.written).unwrap_or(usize::MAX));
-        let asked = match self.timer()? {
-            Some((Timer::Probe, left)) => format!("by a probe in {}, backoff {}", seconds(left), info.backoff),
-            // What is sent again is answered with the window as well.
-            Some((Timer::Retransmit, left)) => format!("by a repeat in {}, backoff {}", seconds(left), info.backoff),
-            _ => String::new(),
-        };
-        let line =
-            format!("{:>8}  {event:9} {written:>13} {window:>11} {unsent:>11}  {asked}", seconds(self.start.elapsed()));
-        exit::say(line.trim_end())
+        let (time, written) = (seconds(self.start.elapsed()), thousands(self.written));
+        let (window, unsent, backoff) = (number(info.snd_wnd), number(info.notsent), info.backoff);
+        exit::say(format_args!("{time:>8}  {event:9} {written:>13} {window:>11} {unsent:>11} {backoff:>8}"))
     }
+}
 
-    /// What the kernel waits for, and how much longer.
-    fn timer(&self) -> Result<Option<(Timer, Duration)>> {
-        let (local, remote) = self.ends;
-        let sockets = proc_net::tcp_with_port(local.port())?;
-        // Our port alone will not do: an older connection from it, to somebody else, may be in TIME_WAIT.
-        Ok(sockets.into_iter().find(|s| s.local == local && s.remote == remote).and_then(|s| s.timer))
-    }
+fn thousands(octets: u64) -> String {
+    human::thousands(usize::try_from(octets).unwrap_or(usize::MAX))
 }
 
 fn seconds(time: Duration) -> String {

@@ -13,8 +13,8 @@ pub fn program() -> Program {
         .check("answers_with_a_number_of_the_range", "each line is answered by a number from LOW to HIGH", in_range)
         .check("answers_each_line", "lines that come together are answered one by one", together)
         .check("draws_from_one_number", "where LOW is HIGH, that is the number", one)
-        .check("includes_both_bounds", "LOW and HIGH are numbers of the range", bounds)
         .check("draws_again_for_each_line", "the next number is another draw", again)
+        .check("includes_both_bounds", "LOW and HIGH are numbers of the range", bounds)
         .check("draws_numbers_below_zero", "the bounds may be negative", negative)
         .check("draws_each_number_as_often", "six numbers, each about a sixth of the time", dice)
         .check("prefers_no_low_numbers", "in a wide range, the lower third comes up a third of the time", thirds)
@@ -39,6 +39,12 @@ pub fn program() -> Program {
         .check("ends_on_sigint", "Ctrl-C ends an idle server", common::ends_on_sigint)
 }
 
+/// The numbers of this run, too, come of the seed that the message prints.
+fn seeded(s: &mut Scene) {
+    let seed = s.rng.u32(10_000..);
+    s.option("--seed", seed);
+}
+
 /// One answer: a whole number in decimal, and CR LF.
 fn number(c: &mut Talk) -> Outcome<i64> {
     let line = c.read_line(64)?;
@@ -47,6 +53,7 @@ fn number(c: &mut Talk) -> Outcome<i64> {
     number.ok_or_else(|| {
         Failure::new("a whole number in decimal, and CR LF", format!("\"{}\"", netkata::hexdump::text(&line, 60)))
     })
+    .because("this server's contract: a number a line, and its lines end in CR LF, as most on the network do (RFC 5198 §2)")
 }
 
 fn expect_between(n: i64, low: i64, high: i64) -> Outcome {
@@ -88,6 +95,7 @@ fn draws(s: &mut Scene, low: i64, high: i64, times: usize) -> Outcome<Vec<i64>> 
 }
 
 fn in_range(s: &mut Scene) -> Outcome {
+    seeded(s);
     let mut c = s.connect()?;
     for end in ["\r\n", "\n", "\r\n"] {
         let low = s.rng.i64(10..1000);
@@ -100,6 +108,7 @@ fn in_range(s: &mut Scene) -> Outcome {
 }
 
 fn together(s: &mut Scene) -> Outcome {
+    seeded(s);
     let mut c = s.connect()?;
     c.send_split(b"11 12\r\n21 22\r\n31 32\r\n", &[9])?;
     for ten in [10, 20, 30] {
@@ -110,6 +119,7 @@ fn together(s: &mut Scene) -> Outcome {
 }
 
 fn one(s: &mut Scene) -> Outcome {
+    seeded(s);
     let mut c = s.connect()?;
     for n in [s.rng.i64(1000..9999), 0, i64::MAX, i64::MIN] {
         c.send(format!("{n} {n}\n").as_bytes())?;
@@ -121,6 +131,7 @@ fn one(s: &mut Scene) -> Outcome {
 
 /// Sixty-four draws of two: all alike once in 2^63 runs.
 fn bounds(s: &mut Scene) -> Outcome {
+    seeded(s);
     let low = s.rng.i64(10..90);
     let drawn = draws(s, low, low + 1, 64)?;
     for bound in [low, low + 1] {
@@ -133,6 +144,7 @@ fn bounds(s: &mut Scene) -> Outcome {
 }
 
 fn again(s: &mut Scene) -> Outcome {
+    seeded(s);
     let mut drawn = draws(s, 1, 1 << 40, 20)?;
     drawn.sort_unstable();
     drawn.dedup();
@@ -144,6 +156,7 @@ fn again(s: &mut Scene) -> Outcome {
 }
 
 fn negative(s: &mut Scene) -> Outcome {
+    seeded(s);
     let drawn = draws(s, -3, 3, 300)?;
     match (-3..=3).find(|n| !drawn.contains(n)) {
         None => Ok(()),
@@ -155,6 +168,7 @@ fn negative(s: &mut Scene) -> Outcome {
 
 /// 6,000 throws: a thousand of each, and a standard deviation of 29.
 fn dice(s: &mut Scene) -> Outcome {
+    seeded(s);
     let drawn = draws(s, 1, 6, 6000)?;
     for face in 1..=6 {
         let times = drawn.iter().filter(|n| **n == face).count();
@@ -170,6 +184,7 @@ fn dice(s: &mut Scene) -> Outcome {
 /// A range of 3 × 2^62 numbers, 2,000 draws: 667 of each third, and a standard deviation of 21. The remainder of 64 bits
 /// would give the lower third twice as often as the others.
 fn thirds(s: &mut Scene) -> Outcome {
+    seeded(s);
     let third = 1_i64 << 62;
     // The highest number is 2^63 - 1, so the lowest is -2^62: three times 2^62 numbers in all.
     let drawn = draws(s, -third, i64::MAX, 2000)?;
@@ -182,6 +197,7 @@ fn thirds(s: &mut Scene) -> Outcome {
 }
 
 fn odd(s: &mut Scene) -> Outcome {
+    seeded(s);
     let drawn = draws(s, 0, 1 << 62, 400)?;
     let odd = drawn.iter().filter(|n| **n % 2 != 0).count();
     if (140..=260).contains(&odd) {
@@ -193,16 +209,18 @@ fn odd(s: &mut Scene) -> Outcome {
 }
 
 fn widest(s: &mut Scene) -> Outcome {
-    let drawn = draws(s, i64::MIN, i64::MAX, 64)?;
+    seeded(s);
+    let why = "this range has 2^64 numbers: its size, and the distance of two numbers, can be more than 64 bits hold";
+    let drawn = draws(s, i64::MIN, i64::MAX, 64).map_err(|f| Failure { why: None, ..f }).because(why)?;
     let below = drawn.iter().filter(|n| **n < 0).count();
     if (1..64).contains(&below) {
         return Ok(());
     }
-    Err(Failure::new("numbers below zero and above", "of one kind only"))
-        .because("this range has 2^64 numbers: the size of a range can be more than 64 bits hold")
+    Err(Failure::new("numbers below zero and above", "of one kind only")).because(why)
 }
 
 fn above(s: &mut Scene) -> Outcome {
+    seeded(s);
     let mut c = s.connect()?;
     for line in ["6 1\r\n", "0 -1\n", "9223372036854775807 -9223372036854775808\n"] {
         c.send(line.as_bytes())?;
@@ -213,6 +231,7 @@ fn above(s: &mut Scene) -> Outcome {
 }
 
 fn not_two(s: &mut Scene) -> Outcome {
+    seeded(s);
     let mut c = s.connect()?;
     let lines: [&[u8]; 9] =
         [b"\r\n", b"7\r\n", b"1 2 3\r\n", b"one six\r\n", b"1 6x\n", b"1.0 6.0\n", b"1,6\n", b"stop\n", b"1 \xff\n"];
@@ -224,6 +243,7 @@ fn not_two(s: &mut Scene) -> Outcome {
 }
 
 fn too_large(s: &mut Scene) -> Outcome {
+    seeded(s);
     let mut c = s.connect()?;
     for line in ["0 9223372036854775808\n", "-9223372036854775809 0\n", "18446744073709551616 18446744073709551617\n"] {
         c.send(line.as_bytes())?;
@@ -233,6 +253,7 @@ fn too_large(s: &mut Scene) -> Outcome {
 }
 
 fn stop(s: &mut Scene) -> Outcome {
+    seeded(s);
     let mut c = s.connect()?;
     c.send(b"4 4\r\n5 5\r\nSTOP\r\n6 6\r\n")?;
     c.expect(b"4\r\n5\r\n").because("what was asked before STOP is answered")?;
@@ -241,6 +262,7 @@ fn stop(s: &mut Scene) -> Outcome {
 }
 
 fn long(s: &mut Scene) -> Outcome {
+    seeded(s);
     let (spaces, more) = (s.rng.usize(70..200), s.rng.usize(2000..9000));
     let line = format!("1{}6\n", " ".repeat(spaces));
     let mut c = s.connect()?;
@@ -252,6 +274,7 @@ fn long(s: &mut Scene) -> Outcome {
 }
 
 fn end(s: &mut Scene) -> Outcome {
+    seeded(s);
     let mut c = s.connect()?;
     c.send(b"3 3\n4 4")?;
     c.half_close()?;
@@ -285,12 +308,14 @@ fn no_seed(s: &mut Scene) -> Outcome {
 }
 
 fn side_by_side(s: &mut Scene) -> Outcome {
+    seeded(s);
     let _silent = s.connect()?;
     let mut c = s.connect()?;
     expect_good(s, &mut c).because("accept(2) takes one connection at a time; serving must not keep it from the next")
 }
 
 fn reset(s: &mut Scene) -> Outcome {
+    seeded(s);
     let mut a = s.connect()?;
     a.send(b"1 ")?;
     a.reset()?;

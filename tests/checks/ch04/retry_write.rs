@@ -76,7 +76,7 @@ fn greets(s: &mut Scene) -> Outcome {
 }
 
 fn tells(s: &mut Scene) -> Outcome {
-    let address = s.start_client()?;
+    let address = s.start_client_unseen()?;
     let mut c = s.accept()?;
     c.expect(GREETING)?;
     c.half_close()?;
@@ -87,7 +87,7 @@ fn tells(s: &mut Scene) -> Outcome {
 
 fn input(s: &mut Scene) -> Outcome {
     let octets = [s.every_octet(), s.every_octet()].concat();
-    s.start_client()?;
+    s.start_client_unseen()?;
     s.type_octets(&octets[..100])?;
     s.type_octets(&octets[100..])?;
     s.end_input()?;
@@ -118,7 +118,8 @@ fn slow(s: &mut Scene) -> Outcome {
     for piece in octets.chunks(FLOOD / 16) {
         expect_octets(&mut c, piece)
             .because("write(2): after a timeout it returns what was taken until then, and that is no error")?;
-        c.pause(ms(75));
+        // A slow reader. As a note in the dialogue it would be there as often as the kernels please.
+        std::thread::sleep(ms(75));
     }
     c.expect_close(Close::Fin)?;
     c.half_close()?;

@@ -230,8 +230,9 @@ fn background(s: &mut Scene) -> Outcome {
     if octets.len().to_string() == MUCH && close == Close::Fin {
         return Ok(());
     }
-    let got = format!("{} and a {close:?}", netkata::human::count(octets.len(), "octet"));
-    Err(Failure::new("1,000,000 octets and a Fin, though the program has ended", got)).because(why)
+    let end = if close == Close::Rst { "a reset (RST)" } else { "a FIN" };
+    let got = format!("{}, and {end}", netkata::human::count(octets.len(), "octet"));
+    Err(Failure::new("1,000,000 octets and a FIN, though the program has ended", got)).because(why)
 }
 
 fn linger_0(s: &mut Scene) -> Outcome {
@@ -244,7 +245,8 @@ fn linger_0(s: &mut Scene) -> Outcome {
         return Ok(());
     }
     let all = if octets.len() < 1_000_000 { "some of the octets" } else { "all octets" };
-    Err(Failure::new("some of the octets, and a reset (RST)", format!("{all} and a {close:?}")))
+    let end = if close == Close::Rst { "a reset (RST)" } else { "a FIN" };
+    Err(Failure::new("some of the octets, and a reset (RST)", format!("{all}, and {end}")))
         .because("socket(7), SO_LINGER of zero; RFC 9293 §3.10.5: an abort sends an RST and discards what is queued")
 }
 

@@ -14,9 +14,9 @@ pub fn program() -> Program {
         .check("encodes_lines", "without values, each line of standard input is a String", lines)
         .check("encodes_as_hexadecimal", "encode --hex writes digits, a line for each frame", as_hex)
         .check("refuses_what_is_no_hexadecimal", "a digit that is none is named, before anything is written", no_hex)
+        .check("decodes_as_it_comes", "a frame is printed when it is complete, and the next may be late", streams)
         .check("decodes", "decode prints a line for each frame", decodes)
         .check("decodes_from_the_command_line", "decode --hex takes frames from its argument", decodes_hex)
-        .check("decodes_as_it_comes", "a frame is printed when it is complete, and the next may be late", streams)
         .check("shows_no_control_characters", "what is in a frame cannot command the terminal", escapes)
         .check("decodes_up_to_an_error", "what is right is printed before what is wrong is named", up_to_an_error)
         .check("names_what_is_wrong", "each kind of error has its own words, its offset and its limit", wrong)
@@ -26,23 +26,18 @@ pub fn program() -> Program {
         .check("dumps_what_is_wrong", "hexdump shows the octets of a wrong frame, and names the error", dumps_wrong)
 }
 
-/// Runs it with all of its input.
+/// Runs it and gives it this input, without an end.
 fn run(s: &mut Scene, arguments: &[&str], input: &[u8]) -> Outcome {
-    begin(s, arguments)?;
-    if !input.is_empty() {
-        s.type_octets(input)?;
-    }
-    s.end_input()
-}
-
-fn begin(s: &mut Scene, arguments: &[&str]) -> Outcome {
     s.journal.note(format!("tlv {}", arguments.join(" ")));
-    s.run_with(arguments)
+    s.run_with(arguments)?;
+    if input.is_empty() { Ok(()) } else { s.type_octets(input) }
 }
 
+/// The end of the input is the end of the output.
 fn ends(s: &mut Scene) -> Outcome {
+    s.end_input()?;
     s.expect_output_end()?;
-    s.expect_exit(0, Duration::from_secs(2))
+    s.expect_exit(0, Duration::from_secs(5))
 }
 
 fn encodes(s: &mut Scene) -> Outcome {
@@ -67,6 +62,7 @@ fn in_order(s: &mut Scene) -> Outcome {
 fn lines(s: &mut Scene) -> Outcome {
     let (first, second) = (s.phrase(), s.phrase());
     run(s, &["encode"], format!("{first}\r\n\n{second}").as_bytes())?;
+    s.end_input()?;
     let all = [frame(STRING, first.as_bytes()), frame(STRING, b""), frame(STRING, second.as_bytes())].concat();
     s.expect_line(&String::from_utf8_lossy(&all)).because("a line end is LF or CR LF, and no part of the line")?;
     ends(s)
@@ -119,7 +115,7 @@ fn decodes_hex(s: &mut Scene) -> Outcome {
 fn streams(s: &mut Scene) -> Outcome {
     let (first, second) = (s.phrase(), s.phrase());
     let late = frame(STRING, second.as_bytes());
-    begin(s, &["decode"])?;
+    run(s, &["decode"], b"")?;
     s.type_octets(&[&frame(STRING, first.as_bytes())[..], &late[..3]].concat())?;
     s.expect_line(&format!("[String] \"{first}\"")).because(PIPE)?;
     s.expect_no_output(ms(50)).because(PIPE)?;
@@ -127,13 +123,12 @@ fn streams(s: &mut Scene) -> Outcome {
     s.expect_no_output(ms(50)).because(PIPE)?;
     s.type_octets(&late[9..])?;
     s.expect_line(&format!("[String] \"{second}\"")).because(PIPE)?;
-    s.end_input()?;
     ends(s)
 }
 
 fn escapes(s: &mut Scene) -> Outcome {
-    run(s, &["decode"], &frame(STRING, "Bødø\x1b]0;\"ebb\"\x07\n".as_bytes()))?;
-    s.expect_line("[String] \"Bødø\\u{1b}]0;\\\"ebb\\\"\\u{7}\\n\"")
+    run(s, &["decode"], &frame(STRING, "Bødø\x1b]0;\"ebb\"\x07\t".as_bytes()))?;
+    s.expect_line("[String] \"Bødø\\u{1b}]0;\\\"ebb\\\"\\u{7}\\t\"")
         .because("console_codes(4): ESC ] 0 sets a terminal's title; whoever made the frame could do it")?;
     ends(s)
 }
@@ -180,15 +175,23 @@ fn missing(s: &mut Scene) -> Outcome {
         ),
     ] {
         run(s, &["decode"], &input)?;
+        s.end_input()?;
         common::fails_with(s, said).because("a file that was cut off looks like a whole one up to its last octet")?;
     }
     Ok(())
 }
 
+/// Starts a hexdump, and waits for its ruler.
+fn dump(s: &mut Scene) -> Outcome {
+    run(s, &["hexdump"], b"")?;
+    s.expect_line("offset    T  length      value")
+        .because("an octet on its own says nothing; below a ruler, it is a type, a length or a value")
+}
+
 fn dumps(s: &mut Scene) -> Outcome {
-    run(s, &["hexdump"], &[frame(STRING, b"Alma sounds 12"), frame(BINARY, b"\0\xff")].concat())?;
+    dump(s)?;
+    s.type_octets(&[frame(STRING, b"Alma sounds 12"), frame(BINARY, b"\0\xff")].concat())?;
     for line in [
-        "offset    T  length      value",
         "00000000  02 00 00 00 0e 41 6c 6d  61 20 73 6f 75 6e 64 73  |.....Alma sounds|  String, 14 octets",
         "00000010  20 31 32                                          | 12|",
         "00000013  01 00 00 00 02 00 ff                              |.......|  Binary, 2 octets",
@@ -200,18 +203,17 @@ fn dumps(s: &mut Scene) -> Outcome {
 }
 
 fn dumps_late(s: &mut Scene) -> Outcome {
-    begin(s, &["hexdump"])?;
+    dump(s)?;
     s.type_octets(&frame(STRING, b"ebb")[..6])?;
-    s.expect_output("value\n")?;
     s.expect_no_output(ms(50)).because(PIPE)?;
     s.type_octets(b"bb")?;
     s.expect_output("|.....ebb|  String, 3 octets\n").because(PIPE)?;
-    s.end_input()?;
     ends(s)
 }
 
 fn dumps_wrong(s: &mut Scene) -> Outcome {
-    run(s, &["hexdump"], &[frame(STRING, b"ebb"), header(BINARY, 1 << 30)].concat())?;
+    dump(s)?;
+    s.type_octets(&[frame(STRING, b"ebb"), header(BINARY, 1 << 30)].concat())?;
     s.expect_output("String, 3 octets\n")?;
     s.expect_line("00000008  01 40 00 00 00                                    |.@...|  ?")
         .because("the octets say more than the message: here, a length of one GiB")?;

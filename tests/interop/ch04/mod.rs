@@ -1,6 +1,7 @@
 //! Chapter 4 and its peers.
 
 mod frames;
+mod load;
 mod relays;
 mod sockets;
 mod streams;
@@ -9,5 +10,8 @@ mod wiretap;
 use crate::Test;
 
 pub fn tests() -> Vec<&'static Test> {
-    [frames::TESTS, relays::TESTS, streams::TESTS, sockets::TESTS, wiretap::TESTS].into_iter().flatten().collect()
+    [frames::TESTS, streams::TESTS, sockets::TESTS, relays::TESTS, wiretap::TESTS, load::TESTS]
+        .into_iter()
+        .flatten()
+        .collect()
 }

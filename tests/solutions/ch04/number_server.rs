@@ -84,9 +84,10 @@ fn attend(stream: TcpStream, mut bits: Bits, idle: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let ended = converse(&mut BufReader::new(&stream), &mut &stream, &mut bits);
     // To close a socket that holds unread octets is a reset: first a FIN, then a last look.
-    stream.shutdown(Shutdown::Write)?;
-    stream.set_read_timeout(Some(FAREWELL))?;
-    let _ = io::copy(&mut (&stream).take(FAREWELL_OCTETS), &mut io::sink());
+    if stream.shutdown(Shutdown::Write).is_ok() {
+        stream.set_read_timeout(Some(FAREWELL))?;
+        let _ = io::copy(&mut (&stream).take(FAREWELL_OCTETS), &mut io::sink());
+    }
     ended
 }
 
@@ -120,14 +121,14 @@ fn read_line(lines: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
 /// Line after line, to STOP or to the end of the stream.
 fn converse(lines: &mut impl BufRead, back: &mut impl Write, bits: &mut Bits) -> io::Result<()> {
     // step 1: write an answer to each line, with CR LF, until the line is STOP or there is none; where `read_line` fails,
-    // the client is told, `error ` and why, before the error is returned
+    // tell the client, `error ` and why, and return the error, even if the client cannot be told any more
     // stub: let _ = (back, bits, answer, || read_line(lines));
     loop {
         let line = match read_line(lines) {
             Ok(Some(line)) if line != b"STOP" => line,
             Ok(_) => return Ok(()),
             Err(e) => {
-                write!(back, "error {}\r\n", cause_text(&e))?;
+                let _ = write!(back, "error {}\r\n", cause_text(&e));
                 return Err(e);
             }
         };
