@@ -223,17 +223,16 @@ mod tests {
         let links = Links::new(3);
         let (nobody, quiet) = (target(hole.address()), target(silent.local_addr().expect("address")));
         let patience = Duration::from_secs(60);
+        let connected = links.stream(&quiet, 1, patience).expect("connect");
+        let udp = target(format!("udp://{}", silent.local_addr().expect("address")));
+        let (datagrams, _) = links.datagrams(&udp, 2, patience).expect("open");
         thread::scope(|s| {
             let connecting = s.spawn(|| links.stream(&nobody, 0, patience).map(drop));
-            let reading = s.spawn(|| {
-                let socket = links.stream(&quiet, 1, patience).expect("connect");
-                (&*socket).read(&mut [0])
-            });
-            let receiving = s.spawn(|| {
-                let udp = target(format!("udp://{}", silent.local_addr().expect("address")));
-                let (socket, _) = links.datagrams(&udp, 2, patience).expect("open");
-                socket.recv(&mut [0]).is_ok_and(|n| n > 0)
-            });
+            let reading = s.spawn(|| (&*connected).read(&mut [0]));
+            let receiving = s.spawn(|| datagrams.recv(&mut [0]).is_ok_and(|n| n > 0));
+            while links.open[0].lock().expect("lock").is_none() {
+                thread::yield_now();
+            }
             while !(connecting.is_finished() && reading.is_finished() && receiving.is_finished()) {
                 links.cut();
                 thread::yield_now();

@@ -2,6 +2,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::error::{NetError, Result};
+use crate::human::{count, thousands};
 use crate::load::sea::{MOST_CONNECTIONS, STAMP};
 use std::fmt;
 use std::time::Duration;
@@ -97,13 +98,12 @@ impl Plan {
         let largest = if self.is_datagrams() { LARGEST_DATAGRAM } else { LARGEST };
         let smallest = if self.is_datagrams() { STAMP } else { 1 };
         if self.connections == 0 || self.connections >= MOST_CONNECTIONS as usize {
-            return wrong(format!("{} connections: from 1 to {}", self.connections, MOST_CONNECTIONS - 1));
+            let (asked, most) = (count(self.connections, "connection"), thousands(MOST_CONNECTIONS as usize - 1));
+            return wrong(format!("{asked}: from 1 to {most}"));
         }
         if !(smallest..=largest).contains(&self.size) {
-            return wrong(format!(
-                "messages of {}: from {smallest} to {largest}",
-                crate::human::count(self.size, "octet")
-            ));
+            let (asked, largest) = (count(self.size, "octet"), thousands(largest));
+            return wrong(format!("messages of {asked}: from {smallest} to {largest}"));
         }
         if self.is_datagrams() && self.kind != Kind::PingPong {
             return wrong(format!("no {} over UDP, which has no connections", self.kind));

@@ -131,6 +131,10 @@ impl Conductor<'_> {
         }
         let (elapsed, due) = self.phase(Pace::new(self.ctx, plan.time, plan.requests, plan.rate), false, watch)?;
         let mut tally = std::mem::take(&mut *lock(&shared.tally));
+        if matches!(plan.kind, Kind::Stream | Kind::OneWay) {
+            // All of them at once, whatever ended it.
+            tally.unfinished = tally.sent.saturating_sub(tally.answered + tally.wrong);
+        }
         let unsent = due.map_or(0, |due| due.saturating_sub(tally.sent));
         let (wrong, crossed, first_wrong) = (warmed.wrong, warmed.crossed, warmed.first_wrong);
         tally.add(Tally { wrong, crossed, first_wrong, ..Tally::default() });
