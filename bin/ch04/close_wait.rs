@@ -17,6 +17,7 @@ use netkata::addr::Network;
 use netkata::error::{Attempt, Result, cause_text};
 use netkata::proc_net::{self, State};
 use netkata::{exit, human};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -118,16 +119,24 @@ fn echo(mut stream: &TcpStream) -> io::Result<()> {
 /// What the kernel has of this server's sockets, and what this process has.
 fn tell(port: u16) {
     let held = sockets_held();
-    let line = proc_net::tcp_with_port(port).map(|sockets| {
-        // By inode: another program's client may have been given the same port for its own end.
-        let left = sockets.iter().filter(|s| s.state == State::CloseWait && held.contains(&s.inode)).count();
-        // The listener is not counted.
-        format!("{left} in CLOSE_WAIT, {} held", human::count(held.len().saturating_sub(1), "socket"))
-    });
-    match line.and_then(exit::say) {
+    // The listener is not counted.
+    let count = human::count(held.len().saturating_sub(1), "socket");
+    match left_behind(port, &held).and_then(|n| exit::say(format_args!("{n} in CLOSE_WAIT, {count} held"))) {
         Ok(()) => {}
         Err(e) => exit::log(e),
     }
+}
+
+/// How many of these sockets are in CLOSE_WAIT: by inode, since another program's client may have been given the same port
+/// for its own end. The kernel hands the table out in pieces, and a socket that comes or goes meanwhile can hide another
+/// one, or show it twice: hence two looks, and each socket counted once.
+fn left_behind(port: u16, held: &[u64]) -> Result<usize> {
+    let mut left = BTreeSet::new();
+    for _ in 0..2 {
+        let sockets = proc_net::tcp_with_port(port)?.into_iter();
+        left.extend(sockets.filter(|s| s.state == State::CloseWait && held.contains(&s.inode)).map(|s| s.inode));
+    }
+    Ok(left.len())
 }
 
 /// The descriptors of this process that are sockets: `socket:[INODE]` (proc(5), /proc/PID/fd).

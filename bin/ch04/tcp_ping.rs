@@ -52,7 +52,12 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let mut tally = Tally::default();
-    let code = exit::run(|| ping(&args, &mut tally));
+    let result = ping(&args, &mut tally);
+    let refused = matches!(&result, Err(e) if e.cause().kind() == io::ErrorKind::ConnectionRefused);
+    let code = exit::run(|| result);
+    if refused {
+        exit::log("to wait for a service that is being restarted: --keep-going");
+    }
     if tally.connected == 0 { ExitCode::FAILURE } else { code }
 }
 

@@ -115,8 +115,11 @@ impl<W: Write + Send> Sink for Picture<W> {
         }
         match what {
             What::Begin(between) => {
-                // A port says nothing in a picture, and every client has another.
-                let between = Conversation { client_name: "client".into(), ..between.clone() };
+                // A client's port says nothing in a picture, and every client has another.
+                let server =
+                    between.server_name.split_once("://").map_or(between.server_name.as_str(), |(_, name)| name);
+                let (client_name, server_name) = ("client".into(), server.into());
+                let between = Conversation { client_name, server_name, ..between.clone() };
                 self.talks.insert(conversation, self.journal.open(between));
             }
             What::Event(kind, label) => {
@@ -176,7 +179,7 @@ mod tests {
             client: None,
             server: None,
             client_name: "127.0.0.1:50000".into(),
-            server_name: "harbour".into(),
+            server_name: "tcp://127.0.0.1:7007".into(),
         };
         let mut picture = Picture::new(Vec::new());
         for n in 0..PICTURE_EVENTS {
@@ -187,5 +190,6 @@ mod tests {
         }
         assert!(picture.journal.events().len() <= PICTURE_EVENTS + 1);
         assert!(picture.talks.len() <= 1);
+        assert_eq!(picture.journal.conversations()[0].server_name, "127.0.0.1:7007");
     }
 }

@@ -117,7 +117,8 @@ impl Talk {
         let (mut stream, octets) = (self.stream.clone(), octets.to_vec());
         std::thread::Builder::new()
             .spawn(move || {
-                stream.set_write_deadline(Instant::now() + PATIENCE * 5);
+                // On a busy machine, much takes its time; when the program or the check ends, so does this.
+                stream.set_write_deadline(Instant::now() + PATIENCE * 30);
                 // What does not arrive is missed by the reader.
                 let _ = stream.write_all(&octets);
             })

@@ -42,9 +42,9 @@ use std::time::Duration;
 struct Args {
     /// Where to listen: host:port, udp://host:port, unix:///path or just a path, @name; port 0 is any free port
     #[arg(default_value = "127.0.0.1:7045")]
-    listen: Endpoint,
+    listen: String,
     /// Where to carry everything to, written likewise
-    upstream: Endpoint,
+    upstream: String,
     /// Record in this file too: a dialogue (.txt), a sequence diagram (.svg) or a capture (.pcapng); may be repeated
     #[arg(short, long, value_name = "FILE")]
     write: Vec<Target>,
@@ -90,17 +90,18 @@ fn main() -> ExitCode {
 }
 
 fn tap(args: &Args) -> Result<()> {
-    let mixed =
-        || NetError::invalid("carry", format!("{} to {}", args.listen, args.upstream), "datagrams are no stream");
-    let udp = match (&args.listen, &args.upstream) {
+    let (listen, upstream) = (args.listen.parse()?, args.upstream.parse()?);
+    let udp = match (&listen, &upstream) {
         (Endpoint::Udp(listen), Endpoint::Udp(upstream)) => Some((listen, upstream)),
-        (Endpoint::Udp(_), _) | (_, Endpoint::Udp(_)) => return Err(mixed()),
+        (Endpoint::Udp(_), other) | (other, Endpoint::Udp(_)) => {
+            return Err(NetError::invalid("carry", format!("UDP and {}", other.scheme()), "no streams over UDP"));
+        }
         _ => None,
     };
     let recorder = record::start(args)?;
     let carried = match udp {
         Some((listen, upstream)) => carry_datagrams(listen, upstream, args, &recorder),
-        None => streams::carry(args, &recorder),
+        None => streams::carry(&listen, &upstream, args, &recorder),
     };
     record::finish(args, &recorder, carried)
 }

@@ -48,6 +48,10 @@ pub fn finish(args: &Args, recorder: &Recorder, carried: Result<()>) -> Result<(
     carried?;
     if !args.quiet {
         recorder.summary().iter().for_each(exit::log);
+        let files: Vec<String> = args.write.iter().map(|target| target.path().display().to_string()).collect();
+        if !files.is_empty() {
+            exit::log(format_args!("written: {}", files.join(", ")));
+        }
     }
     let mut failures = failed.into_iter().filter(|(name, _)| name != SCREEN);
     failures.next().map_or(Ok(()), |(name, e)| Err(NetError::new("write", name, e)))

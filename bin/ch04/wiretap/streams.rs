@@ -25,16 +25,16 @@ struct Tap {
 }
 
 /// Serves until it is told to stop.
-pub fn carry(args: &Args, recorder: &Recorder) -> Result<()> {
+pub fn carry(listen: &Endpoint, upstream: &Endpoint, args: &Args, recorder: &Recorder) -> Result<()> {
     let limits = accept::Limits { connections: args.max_connections, grace: args.grace };
     let tap = Arc::new(Tap {
-        upstream: args.upstream.clone(),
+        upstream: upstream.clone(),
         connect_timeout: args.connect_timeout,
         options: Options { idle: args.idle, ..Options::default() },
         quiet: args.quiet,
         recorder: recorder.clone(),
     });
-    accept::run_on(&args.listen, &limits, move |client, peer| tap.attend(client, peer))
+    accept::run_on(listen, &limits, move |client, peer| tap.attend(client, peer))
 }
 
 impl Tap {

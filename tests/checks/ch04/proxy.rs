@@ -50,7 +50,7 @@ pub fn program() -> Program {
 }
 
 /// The rules of every relay.
-fn relays(program: Program) -> Program {
+pub(super) fn relays(program: Program) -> Program {
     program
         .check("carries_octets_both_ways", "what one side sends arrives at the other, and nothing else", both_ways)
         .check("lets_the_server_speak_first", "who speaks first is not the relay's business", server_first)
@@ -305,7 +305,7 @@ fn says_why(s: &mut Scene) -> Outcome {
         .because("whoever reads the log must see which server was not there: the client was told nothing")
 }
 
-fn silent(s: &mut Scene) -> Outcome {
+pub(super) fn silent(s: &mut Scene) -> Outcome {
     let hole = BlackHole::open().map_err(|e| Failure::new("a silent port", e.to_string()))?;
     s.start_in_front_of(hole.address())?;
     let start = Instant::now();
@@ -380,7 +380,7 @@ fn unix_last_words(s: &mut Scene) -> Outcome {
     server.expect_close(Close::Fin).because(why)
 }
 
-fn names(s: &mut Scene) -> Outcome {
+pub(super) fn names(s: &mut Scene) -> Outcome {
     let upstream = s.upstream()?;
     let port = upstream.socket_address().map(|address| address.port()).unwrap_or_default();
     s.start_in_front_of(format!("localhost:{port}"))?;
@@ -475,7 +475,7 @@ fn logs(s: &mut Scene) -> Outcome {
         .because("who asks for a log wants to see who talked how much")
 }
 
-fn finishes(s: &mut Scene) -> Outcome {
+pub(super) fn finishes(s: &mut Scene) -> Outcome {
     let (question, answer) = (s.phrase(), s.phrase());
     let (mut client, mut server) = between(s)?;
     s.signal(Signal::SIGTERM)?;
@@ -492,7 +492,7 @@ fn finishes(s: &mut Scene) -> Outcome {
         .because("with its last connection gone, a stopping relay has nothing to wait for")
 }
 
-fn bad_address(s: &mut Scene) -> Outcome {
+pub(super) fn bad_address(s: &mut Scene) -> Outcome {
     for (listen, upstream, named) in [
         ("127.0.0.1", "127.0.0.1:9", "no port"),
         ("harbour..nowhere:7044", "127.0.0.1:9", "harbour..nowhere"),
@@ -506,7 +506,7 @@ fn bad_address(s: &mut Scene) -> Outcome {
     Ok(())
 }
 
-fn port_in_use(s: &mut Scene) -> Outcome {
+pub(super) fn port_in_use(s: &mut Scene) -> Outcome {
     let taken = s.listen()?.to_string();
     s.run_with(&[&taken, "127.0.0.1:9"])?;
     common::expect_one_error(s, &format!("{taken}: address already in use"))

@@ -174,7 +174,8 @@ fn refused(s: &mut Scene) -> Outcome {
     expect_head(s, address)?;
     expect_fail(s, 1, "connection refused").because(REFUSED)?;
     expect_tail(s, address, "1 sent, 0 connected").because(REFUSED)?;
-    s.expect_exit(1, SOON)
+    s.expect_exit(1, SOON)?;
+    s.expect_error("--keep-going").because("a restart takes a second; who watches it wants to know what to ask for")
 }
 
 fn keeps_going(s: &mut Scene) -> Outcome {
