@@ -85,17 +85,7 @@ pub(crate) fn svg(plan: &Plan, all: &Histogram<u64>) -> String {
     };
     let mut body = String::new();
     for (n, row) in rows.iter().enumerate() {
-        let (y, width) = (HEAD + n as f64 * ROW, row.count as f64 / most as f64 * BAR_WIDTH);
-        let ((from, to), count) = (span(row), thousands(row.count as usize));
-        let (middle, after) = (y + ROW * 0.62, BAR_LEFT + width + 6.0);
-        let _ =
-            writeln!(body, "<text class=\"span\" x=\"{:.0}\" y=\"{middle:.1}\">{from} to {to}</text>", BAR_LEFT - 8.0);
-        let _ = writeln!(
-            body,
-            "<rect x=\"{BAR_LEFT:.0}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.0}\"/><text x=\"{after:.1}\" y=\"{middle:.1}\">{count}</text>",
-            y + 2.0,
-            ROW - 4.0
-        );
+        body.push_str(&bar(row, HEAD + n as f64 * ROW, row.count as f64 / most as f64 * BAR_WIDTH));
     }
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"blast\" role=\"img\" width=\"{WIDTH:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {WIDTH:.0} {height:.0}\">\n\
@@ -104,6 +94,19 @@ pub(crate) fn svg(plan: &Plan, all: &Histogram<u64>) -> String {
          <text class=\"title\" x=\"{MARGIN:.0}\" y=\"28\">{title}</text>\n<text class=\"soft\" x=\"{MARGIN:.0}\" y=\"48\">{told}</text>\n{body}</svg>\n",
         WIDTH - 1.0,
         height - 1.0
+    )
+}
+
+/// One row, from `y` on: what it counts, a bar of this width, how many there are.
+fn bar(row: &Row, y: f64, width: f64) -> String {
+    let ((from, to), count) = (span(row), thousands(row.count as usize));
+    let (middle, before, after) = (y + ROW * 0.62, BAR_LEFT - 8.0, BAR_LEFT + width + 6.0);
+    format!(
+        "<text class=\"span\" x=\"{before:.0}\" y=\"{middle:.1}\">{from} to {to}</text>\n\
+         <rect x=\"{BAR_LEFT:.0}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.0}\"/>\
+         <text x=\"{after:.1}\" y=\"{middle:.1}\">{count}</text>\n",
+        y + 2.0,
+        ROW - 4.0
     )
 }
 
