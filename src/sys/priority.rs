@@ -19,9 +19,10 @@ fn lower() {
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     /// The thread that asked for it, and no other.
+    #[cfg(target_os = "linux")]
     #[test]
     fn one_thread_is_nicer() {
         let nice = || {

@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn transfers() {
         assert_eq!(text(tftp(b"\0\x01tides.txt\0octet\0")), "TFTP read request, tides.txt, octet");
-        assert_eq!(text(tftp(b"\0\x02tides.txt\0OCTET\0blksize\01428\0")), "TFTP write request, tides.txt, OCTET");
+        assert_eq!(text(tftp(b"\0\x02tides.txt\0OCTET\0blksize\x001428\0")), "TFTP write request, tides.txt, OCTET");
         assert_eq!(tftp(b"\0\x01tides.txt\0octet"), None);
         assert_eq!(tftp(b"\0\x01\0octet\0"), None);
         assert_eq!(text(tftp_more(b"\0\x03\0\x01ebb")), "TFTP data, block 1, 3 octets");

@@ -292,7 +292,7 @@ mod tests {
         b"\x02\0\0\0\x04ahoy",
         b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07harbour\x07example\0\0\x01\0\x01",
         b"\0\x1d\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07harbour\x07example\0\0\x01\0\x01",
-        b"\0\x01tides.txt\0octet\0blksize\01428\0",
+        b"\0\x01tides.txt\0octet\0blksize\x001428\0",
         b"\x16\x03\x01\0\x2e\x01\0\0\x2a\x03\x03",
     ];
 
