@@ -56,7 +56,7 @@ pub(crate) fn named<'a>(rows: &'a [Row], name: &str) -> Option<&'a Row> {
 }
 
 /// The one with the highest median among those that `is_one` takes.
-pub(crate) fn best<'a>(rows: &'a [Row], is_one: impl Fn(&Row) -> bool) -> Option<&'a Row> {
+pub(crate) fn best(rows: &[Row], is_one: impl Fn(&Row) -> bool) -> Option<&Row> {
     rows.iter().filter(|r| is_one(r)).max_by(|a, b| a.median().total_cmp(&b.median()))
 }
 

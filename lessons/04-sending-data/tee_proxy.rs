@@ -4,10 +4,10 @@
 //! client sends goes on to the server at once; a copy goes to the mirror, in order. The traffic between client and server is
 //! what it would be without a mirror: half-close and reset are carried, nothing waits, whatever the mirror does.
 //!
-//! Copies wait for the mirror in a queue of `--queue` octets. A piece that does not fit is left out of the mirror; later ones that
-//! fit are not. A mirror that cannot be reached, that breaks, or that takes none of a piece for `--patience` is given up, and
-//! everything from there on is left out. What the mirror says is thrown away. When the client's conversation is over, the
-//! mirror gets what is still in the queue, and then a FIN. After that, a line on standard output tells the octets:
+//! Copies wait for the mirror in a queue of `--queue` octets. A piece that does not fit is left out; later ones that fit are
+//! not. A mirror that cannot be reached, that breaks, or that does not take a piece within `--patience` is given up: that
+//! piece and all after it are left out. What the mirror says is thrown away. When the conversation is over, the mirror gets
+//! what is still in the queue, and then a FIN. After that, a line on standard output tells the octets:
 //!
 //! ```text
 //! 127.0.0.1:40123: 1234 to the server, 567 back; 1200 mirrored, 34 left out

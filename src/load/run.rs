@@ -190,11 +190,13 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixListener;
 
+    type Change = Box<dyn FnMut(&mut [u8]) + Send>;
+
     /// Answers every connection in a thread of its own, for as long as the test lasts.
     fn echo(change: impl FnMut(&mut [u8]) + Clone + Send + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("address").to_string();
-        let serve = move |mut stream: TcpStream, mut change: Box<dyn FnMut(&mut [u8]) + Send>| -> io::Result<()> {
+        let serve = move |mut stream: TcpStream, mut change: Change| -> io::Result<()> {
             let mut buffer = vec![0; 64 * 1024];
             loop {
                 match stream.read(&mut buffer)? {

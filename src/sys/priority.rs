@@ -20,9 +20,9 @@ fn lower() {
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     /// The thread that asked for it, and no other.
-    #[cfg(target_os = "linux")]
     #[test]
     fn one_thread_is_nicer() {
         let nice = || {

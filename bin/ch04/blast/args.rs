@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[arg(short, long, default_value_t = 1)]
     pub(crate) connections: usize,
     /// Octets of a message: 64, 16KiB, 1MiB
-    #[arg(short, long, default_value = "64", value_parser = size)]
+    #[arg(short, long, default_value = "64", value_parser = human::parse_size)]
     pub(crate) size: usize,
     /// How long to load [default: 10s, or until --requests are done]
     #[arg(short, long, value_parser = human::parse_limit)]
@@ -69,10 +69,6 @@ pub(crate) struct Args {
     /// Write the histogram of latencies to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    usize::try_from(human::parse_size(text)?).map_err(|e| e.to_string())
 }
 
 fn rate(text: &str) -> Result<f64, String> {

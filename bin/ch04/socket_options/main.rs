@@ -74,7 +74,7 @@ fn run(args: &Args) -> Result<()> {
     for line in args.options.table(&stream).attempt("inspect", "the connection")? {
         exit::say(line)?;
     }
-    exit::say(match send(&mut stream, args.send as usize).and_then(|()| hold(args, &stop, &mut stream)) {
+    exit::say(match send(&mut stream, args.send).and_then(|()| hold(args, &stop, &mut stream)) {
         Ok(why) => why.into(),
         Err(e) => format!("the connection is gone: {}", cause_text(&e)),
     })?;

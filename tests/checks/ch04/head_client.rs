@@ -34,9 +34,9 @@ pub fn program() -> Program {
         .check("waits_no_longer_than_asked", "an answer that does not end within --timeout is an error", silent)
         .with(&["--timeout", "250ms"])
         .check("drips_do_not_renew_the_time", "the time is for the whole exchange, not for each octet", drips)
-        .with(&["--timeout", "300ms"])
+        .with(&["--timeout", "600ms"])
         .check("drips_do_not_by_hand", "nor is it when read by hand", drips_by_hand)
-        .with(&["--timeout", "300ms", "--read", "hand"])
+        .with(&["--timeout", "600ms", "--read", "hand"])
         .check("sends_one_request_only", "a path that would end the line is bad usage", smuggles)
         .finished_only()
         .check("names_a_refused_connection", "who refuses is named in one line", common::names_a_refused_connection)
@@ -242,9 +242,9 @@ fn drips(s: &mut Scene) -> Outcome {
     c.leave();
     let why = "socket(7): SO_RCVTIMEO limits each read anew; a deadline is a point in time";
     if sent == octets.len() {
-        return Err(Failure::new("it to leave after 300ms", "40 octets and 1.2s later, it still reads")).because(why);
+        return Err(Failure::new("it to leave after 600ms", "40 octets and 1.2s later, it still reads")).because(why);
     }
-    common::fails_with(s, "no end of the stream within 300ms").because(why)
+    common::fails_with(s, "no end of the stream within 600ms").because(why)
 }
 
 fn drips_by_hand(s: &mut Scene) -> Outcome {

@@ -110,7 +110,7 @@ fn tells(s: &mut Scene) -> Outcome {
 fn closes_window(s: &mut Scene) -> Outcome {
     let flood = vec![b'~'; FLOOD];
     let mut c = s.connect()?;
-    let taken = c.send_until_full(&flood, ms(200));
+    let taken = c.send_until_full(&flood, ms(500));
     c.ignore();
     if taken == FLOOD {
         return Err(Failure::new("a writer that is made to wait", "24 MiB were taken at once")).because(CLOSED);
