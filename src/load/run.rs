@@ -190,31 +190,30 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixListener;
 
-    type Change = Box<dyn FnMut(&mut [u8]) + Send>;
-
-    /// Answers every connection in a thread of its own, for as long as the test lasts.
-    fn echo(change: impl FnMut(&mut [u8]) + Clone + Send + 'static) -> String {
+    /// Answers every connection in a thread of its own, for as long as the test lasts. `change` may spoil what goes back.
+    fn echo<C: FnMut(&mut [u8]) + Clone + Send + 'static>(change: C) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("address").to_string();
-        let serve = move |mut stream: TcpStream, mut change: Change| -> io::Result<()> {
-            let mut buffer = vec![0; 64 * 1024];
-            loop {
-                match stream.read(&mut buffer)? {
-                    0 => return Ok(()),
-                    n => {
-                        change(&mut buffer[..n]);
-                        stream.write_all(&buffer[..n])?;
-                    }
-                }
-            }
-        };
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let change = Box::new(change.clone());
+                let change = change.clone();
                 thread::spawn(move || serve(stream, change));
             }
         });
         address
+    }
+
+    fn serve(mut stream: TcpStream, mut change: impl FnMut(&mut [u8])) -> io::Result<()> {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match stream.read(&mut buffer)? {
+                0 => return Ok(()),
+                n => {
+                    change(&mut buffer[..n]);
+                    stream.write_all(&buffer[..n])?;
+                }
+            }
+        }
     }
 
     fn plan(target: &str, kind: Kind, connections: usize, size: usize, requests: u64) -> Plan {
