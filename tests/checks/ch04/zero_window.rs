@@ -33,7 +33,7 @@ pub fn program() -> Program {
         .check("stops_for_each_client", "a client that waits does not hold up the next", side_by_side)
         .with(&["--read", "1000"])
         .check("reads_on_when_it_is_to_stop", "after SIGTERM it reads what waits, and ends", sigterm)
-        .with(&["--read", "1000"])
+        .with(&["--read", "1000", "--grace", "1m"])
         // The writer.
         .check("writes_to_a_reader_that_reads", "all octets arrive, then a FIN; and no stall is told of", writes)
         .finished_only()
