@@ -22,17 +22,31 @@ use std::net::SocketAddr;
 
 /// The sockets with this port at their own end that are in one of these states. Listeners come first.
 ///
-/// As with [`proc_net::tcp`], a socket that comes or goes meanwhile may be missing.
+/// The kernel locks a part of its table at a time, so a socket that comes or goes meanwhile may be missing or not.
 ///
 /// # Errors
 /// `ask sock_diag: …`; on other systems than Linux as [`proc_net::tcp`].
 pub fn with_local_port(port: u16, states: &[State]) -> Result<Vec<Entry>> {
     #[cfg(target_os = "linux")]
-    if netlink::answers() {
-        return netlink::with_local_port(port, states).map_err(failed);
+    if port != 0 && netlink::answers() {
+        return netlink::sockets(port, states).map_err(failed);
     }
     let mut sockets = proc_net::tcp_with_port(port)?;
     sockets.retain(|s| s.local.port() == port && states.contains(&s.state));
+    Ok(sockets)
+}
+
+/// Every socket that waits for connections. The kernel keeps those in a table of their own, which is short.
+///
+/// # Errors
+/// As [`with_local_port`].
+pub fn listeners() -> Result<Vec<Entry>> {
+    #[cfg(target_os = "linux")]
+    if netlink::answers() {
+        return netlink::sockets(0, &[State::Listen]).map_err(failed);
+    }
+    let mut sockets = proc_net::tcp()?;
+    sockets.retain(|s| s.state == State::Listen);
     Ok(sockets)
 }
 
@@ -113,7 +127,7 @@ mod tests {
             until("the two agree", || {
                 let table = proc_net::tcp_with_port(local.port()).expect("table");
                 let found = netlink::connection(local, remote).expect("netlink").expect("a connection");
-                let port = netlink::with_local_port(local.port(), &every_state()).expect("netlink");
+                let port = netlink::sockets(local.port(), &every_state()).expect("netlink");
                 let listed = table.iter().find(|s| is_between(s, local, remote)).cloned();
                 let own = table.into_iter().filter(|s| s.local.port() == local.port()).collect();
                 plain(vec![found]) == plain(listed.into_iter().collect()) && plain(port) == plain(own)
@@ -123,6 +137,8 @@ mod tests {
         assert_eq!(connection(local, remote).expect("ask").expect("a connection").receive_queue, 12);
         let listeners = with_local_port(remote.port(), &[State::Listen]).expect("ask");
         assert_eq!(listeners.iter().map(|s| s.local).collect::<Vec<_>>(), [listener.local_addr().expect("address")]);
+        assert!(super::listeners().expect("ask").contains(&listeners[0]));
+        assert_eq!(with_local_port(0, &every_state()).expect("ask"), [], "no socket has port 0");
     }
 
     #[test]

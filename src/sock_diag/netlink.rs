@@ -49,13 +49,14 @@ pub(super) fn answers() -> bool {
     if let Some(known) = ANSWERS.get() {
         return *known;
     }
-    match with_local_port(1, &[State::Listen]) {
+    match sockets(1, &[State::Listen]) {
         Err(e) if error::is_shortage(&e) => true,
         asked => *ANSWERS.get_or_init(|| asked.is_ok()),
     }
 }
 
-pub(super) fn with_local_port(port: u16, states: &[State]) -> io::Result<Vec<Entry>> {
+/// All in one of these states, at any port when it is 0.
+pub(super) fn sockets(port: u16, states: &[State]) -> io::Result<Vec<Entry>> {
     let mut question = question(states);
     put(&mut question, ask::LOCAL_PORT, &port.to_be_bytes());
     let mut found = Vec::new();
