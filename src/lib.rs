@@ -18,7 +18,7 @@
 //! | show octets and conversations | [`hexdump`], [`tap`] |
 //! | cut a stream into frames: type, length, value | [`tlv`] |
 //! | read and write durations as people do | [`human`] |
-//! | read the kernel's socket tables | [`proc_net`], [`sys`] |
+//! | read the kernel's socket tables, or ask for one port or connection | [`proc_net`], [`sock_diag`], [`sys`] |
 
 pub mod accept;
 pub mod addr;
@@ -40,6 +40,7 @@ pub mod load;
 pub mod proc_net;
 pub mod relay;
 pub mod slots;
+pub mod sock_diag;
 pub mod socket_file;
 pub mod stop;
 pub mod sys;

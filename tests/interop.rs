@@ -10,7 +10,7 @@ mod ch03;
 mod ch04;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use netkata::proc_net::{self, State};
+use netkata::sock_diag;
 use netkata::tap::Journal;
 use netkata_kit::Failure;
 use netkata_kit::subject::{Launch, Subject};
@@ -110,13 +110,13 @@ pub fn ends(subject: &mut Subject, code: i32) -> Result<(), Failure> {
     Err(Failure::new(format!("exit status {code}"), format!("{got}; standard error: {}", subject.stderr.all())))
 }
 
-/// Waits until a peer listens, and returns the port: by proc(5), since few of them say it.
+/// Waits until a peer listens, and returns the port: by proc(5) and sock_diag(7), since few of them say it.
 pub fn port_of(subject: &Subject) -> Result<String, Failure> {
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         let inodes = sockets_of(subject.pid().as_raw());
-        let listeners = proc_net::tcp().unwrap_or_default();
-        if let Some(found) = listeners.iter().find(|s| s.state == State::Listen && inodes.contains(&s.inode)) {
+        let listeners = sock_diag::listeners().unwrap_or_default();
+        if let Some(found) = listeners.iter().find(|s| inodes.contains(&s.inode)) {
             return Ok(found.local.port().to_string());
         }
         std::thread::yield_now();

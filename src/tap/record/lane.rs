@@ -8,8 +8,8 @@ use crate::tap::journal::{Conversation, Kind};
 use crate::tap::protocol::Label;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -61,6 +61,38 @@ pub(super) const ENTRY: usize = 256;
 /// A conversation's beginning pays for its few small events as well, which then always find room: its end, its resets.
 pub(super) const BEGINNING: usize = 2048;
 
+/// Memory that was used once and can be used again: fresh memory costs the kernel a page fault for each page, which is
+/// as much work as the copy itself.
+#[derive(Default)]
+pub(super) struct Pool(Mutex<Vec<Vec<u8>>>);
+
+impl Pool {
+    /// Smaller ones are cheap to make.
+    const LEAST: usize = 16 << 10;
+    const MOST: usize = 32;
+
+    /// A copy of these octets.
+    pub(super) fn copy(&self, octets: &[u8]) -> Vec<u8> {
+        let mut buffer = if octets.len() < Self::LEAST { Vec::new() } else { self.lock().pop().unwrap_or_default() };
+        buffer.clear();
+        buffer.extend_from_slice(octets);
+        buffer
+    }
+
+    /// The last who knows of it gives its memory back.
+    fn take_back(&self, seen: Arc<Seen>) {
+        let Some(Seen { what: What::Event(Kind::Data(_, octets), _), .. }) = Arc::into_inner(seen) else { return };
+        let mut kept = self.lock();
+        if octets.capacity() >= Self::LEAST && kept.len() < Self::MOST {
+            kept.push(octets);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 pub(super) struct Lane {
     pub(super) name: String,
     jobs: Sender<Job>,
@@ -104,7 +136,7 @@ impl Room {
 }
 
 impl Lane {
-    pub(super) fn start(name: String, sink: Box<dyn Sink>, queue: usize) -> io::Result<Self> {
+    pub(super) fn start(name: String, sink: Box<dyn Sink>, queue: usize, pool: Arc<Pool>) -> io::Result<Self> {
         // The number of entries is bounded by what each of them takes of the room.
         let (jobs, waiting) = unbounded();
         let (tell, done) = bounded(1);
@@ -112,7 +144,7 @@ impl Lane {
         let (shared, title) = (room.clone(), name.clone());
         thread::Builder::new().name("recorder".into()).spawn(move || {
             priority::yield_to_others();
-            let result = work(sink, &waiting, &shared);
+            let result = work(sink, &waiting, &shared, &pool);
             if let Err(e) = &result {
                 log(format_args!("{title}: {}; nothing more is recorded there, the traffic goes on", cause_text(e)));
             }
@@ -167,7 +199,7 @@ impl Lane {
 }
 
 /// The life of the thread.
-fn work(mut sink: Box<dyn Sink>, jobs: &Receiver<Job>, room: &Room) -> io::Result<()> {
+fn work(mut sink: Box<dyn Sink>, jobs: &Receiver<Job>, room: &Room, pool: &Pool) -> io::Result<()> {
     // Two conversations look at the clock each for itself, and may be queued the other way round.
     let mut last = Duration::ZERO;
     loop {
@@ -185,7 +217,7 @@ fn work(mut sink: Box<dyn Sink>, jobs: &Receiver<Job>, room: &Room) -> io::Resul
             Job::Seen(seen, cost) => {
                 last = last.max(seen.at);
                 let result = sink.seen(last, seen.conversation, &seen.what);
-                drop(seen);
+                pool.take_back(seen);
                 room.used.fetch_sub(cost, Relaxed);
                 result?;
             }

@@ -15,7 +15,7 @@ pub use talk::Talk;
 
 use super::journal::Conversation;
 use crate::human::{count, thousands};
-use lane::Lane;
+use lane::{Lane, Pool};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -56,6 +56,7 @@ struct Shared {
     rules: Rules,
     clock: Clock,
     lanes: Vec<Lane>,
+    pool: Arc<Pool>,
     totals: Totals,
 }
 
@@ -86,8 +87,10 @@ impl Recorder {
     }
 
     fn start_with(rules: Rules, clock: Clock, sinks: Vec<Named>, queue: usize) -> io::Result<Self> {
-        let lanes = sinks.into_iter().map(|(name, sink)| Lane::start(name, sink, queue)).collect::<io::Result<_>>()?;
-        Ok(Self(Arc::new(Shared { rules, clock, lanes, totals: Totals::default() })))
+        let pool = Arc::<Pool>::default();
+        let lane = |(name, sink)| Lane::start(name, sink, queue, pool.clone());
+        let lanes = sinks.into_iter().map(lane).collect::<io::Result<_>>()?;
+        Ok(Self(Arc::new(Shared { rules, clock, lanes, pool, totals: Totals::default() })))
     }
 
     /// Takes a number, which is a letter for people, for a conversation that begins later: as soon as its server is reached.

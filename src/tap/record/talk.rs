@@ -169,7 +169,8 @@ impl Talk {
             }
             return;
         }
-        self.put(What::Event(Kind::Data(from, octets.to_vec()), label));
+        let octets = self.shared.pool.copy(octets);
+        self.put(What::Event(Kind::Data(from, octets), label));
     }
 
     /// Into the queues, or past them.

@@ -1,6 +1,8 @@
 //! `listen`: a listener and its queue.
 
 use crate::checks::common;
+use netkata::proc_net::State;
+use netkata::sock_diag;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -61,15 +63,15 @@ fn connects(s: &mut Scene) -> Outcome {
     clients[0].expect_silence(ms(60)).because(QUEUE)
 }
 
-/// The kernel's table shows the queue's length, where there is such a table.
+/// The kernel tells the queue's length, where it can be asked.
 fn queue(s: &mut Scene) -> Outcome {
     let n = s.rng.usize(3..20);
     let crowd = s.crowd(n - 1)?;
     let mut c = s.connect()?;
     c.expect_silence(ms(60))?;
     let address = s.address()?;
-    let Ok(table) = netkata::proc_net::tcp_with_port(address.port()) else { return Ok(()) };
-    let waiting = table.iter().find(|e| e.local == address && e.remote.port() == 0).map(|e| e.receive_queue as usize);
+    let Ok(table) = sock_diag::with_local_port(address.port(), &[State::Listen]) else { return Ok(()) };
+    let waiting = table.iter().find(|e| e.local == address).map(|e| e.receive_queue as usize);
     drop((crowd, c));
     if waiting == Some(n) {
         return Ok(());

@@ -1,7 +1,8 @@
 //! `close_wait`: what a handler leaves behind that does not close, by the kernel's own table.
 
 use crate::checks::common;
-use netkata::proc_net::{self, State};
+use netkata::proc_net::State;
+use netkata::sock_diag;
 use netkata_kit::prelude::*;
 use std::net::SocketAddr;
 
@@ -53,8 +54,8 @@ pub fn program() -> Program {
 /// The state of the socket at the program's end; none when it is gone.
 fn state(c: &Talk) -> Outcome<Option<State>> {
     let (ours, theirs) = c.addresses().ok_or_else(|| Failure::new("a connection", "none"))?;
-    let table = proc_net::tcp_with_port(theirs.port()).map_err(|e| Failure::new("/proc/net/tcp", e.to_string()))?;
-    Ok(table.into_iter().find(|s| s.local == theirs && s.remote == ours).map(|s| s.state))
+    let socket = sock_diag::connection(theirs, ours).map_err(|e| Failure::new("the kernel's view", e.to_string()))?;
+    Ok(socket.map(|s| s.state))
 }
 
 /// An exchange, so that the server's handler has begun.
@@ -98,7 +99,7 @@ fn parked(s: &mut Scene) -> Outcome {
         Some(State::CloseWait) => Ok(()),
         other => {
             let got = other.map_or("no such socket".into(), |state| state.to_string());
-            Err(Failure::new("CLOSE_WAIT at the program's end, by /proc/net/tcp", got)).because(WAITS)
+            Err(Failure::new("CLOSE_WAIT at the program's end, by ss(8)", got)).because(WAITS)
         }
     }
 }
@@ -180,13 +181,14 @@ fn expect_gone(ends: Option<(SocketAddr, SocketAddr)>) -> Outcome {
     let (ours, theirs) = ends.ok_or_else(|| Failure::new("a connection", "none"))?;
     let until = Instant::now() + SOON;
     while Instant::now() < until {
-        let table = proc_net::tcp_with_port(theirs.port()).map_err(|e| Failure::new("/proc/net/tcp", e.to_string()))?;
-        if !table.iter().any(|s| s.local == theirs && s.remote == ours) {
+        let socket =
+            sock_diag::connection(theirs, ours).map_err(|e| Failure::new("the kernel's view", e.to_string()))?;
+        if socket.is_none() {
             return Ok(());
         }
         std::thread::yield_now();
     }
-    Err(Failure::new("the socket to be gone from /proc/net/tcp", "it is still there"))
+    Err(Failure::new("the program's socket to be gone", "it is still there"))
 }
 
 fn stops(s: &mut Scene) -> Outcome {

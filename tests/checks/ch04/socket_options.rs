@@ -3,7 +3,8 @@
 //! The table has numbers that differ from machine to machine, so what the program prints is not shown in the dialogue.
 
 use crate::checks::common;
-use netkata::proc_net::{self, Timer};
+use netkata::proc_net::Timer;
+use netkata::sock_diag;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 
@@ -120,7 +121,7 @@ fn defaults(s: &mut Scene) -> Outcome {
         }
     }
     if timer?.is_some_and(|(timer, _)| timer == Timer::KeepAlive) {
-        return Err(Failure::new("no keepalive timer", "one, by /proc/net/tcp")).because(DEFAULTS);
+        return Err(Failure::new("no keepalive timer", "one, by ss(8)")).because(DEFAULTS);
     }
     Ok(())
 }
@@ -148,7 +149,7 @@ fn keepalive(s: &mut Scene) -> Outcome {
         return Ok(());
     }
     let got = left.map_or("no such timer".into(), |left| format!("{left} seconds"));
-    Err(Failure::new(format!("a keepalive timer of {time} seconds, by /proc/net/tcp"), got)).because(why)
+    Err(Failure::new(format!("a keepalive timer of {time} seconds, by ss(8)"), got)).because(why)
 }
 
 fn nodelay(s: &mut Scene) -> Outcome {
@@ -340,9 +341,8 @@ fn expect_close_within(s: &mut Scene, least: Duration, most: Duration) -> Outcom
 /// The timer of the program's end of this conversation.
 fn timer(c: &Talk) -> Outcome<Option<(Timer, Duration)>> {
     let (ours, theirs) = c.addresses().ok_or_else(|| Failure::new("a connection", "none"))?;
-    let table = proc_net::tcp_with_port(theirs.port()).map_err(|e| Failure::new("/proc/net/tcp", e.to_string()))?;
-    let socket = table.into_iter().find(|s| s.local == theirs && s.remote == ours);
-    socket.map(|s| s.timer).ok_or_else(|| Failure::new("the program's socket in /proc/net/tcp", "no such line"))
+    let socket = sock_diag::connection(theirs, ours).map_err(|e| Failure::new("the kernel's view", e.to_string()))?;
+    socket.map(|s| s.timer).ok_or_else(|| Failure::new("the program's socket", "none"))
 }
 
 fn seconds(n: u64) -> String {

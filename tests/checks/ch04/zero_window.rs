@@ -4,7 +4,8 @@
 //! dialogue.
 
 use crate::checks::common;
-use netkata::proc_net::{self, Entry, Timer};
+use netkata::proc_net::{Entry, Timer};
+use netkata::sock_diag;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 
@@ -33,7 +34,7 @@ pub fn program() -> Program {
         .check("stops_for_each_client", "a client that waits does not hold up the next", side_by_side)
         .with(&["--read", "1000"])
         .check("reads_on_when_it_is_to_stop", "after SIGTERM it reads what waits, and ends", sigterm)
-        .with(&["--read", "1000"])
+        .with(&["--read", "1000", "--grace", "1m"])
         // The writer.
         .check("writes_to_a_reader_that_reads", "all octets arrive, then a FIN; and no stall is told of", writes)
         .finished_only()
@@ -63,9 +64,8 @@ fn theirs(c: &Talk) -> Outcome<Entry> {
 }
 
 fn entry(local: std::net::SocketAddr, remote: std::net::SocketAddr) -> Outcome<Entry> {
-    let table = proc_net::tcp_with_port(local.port()).map_err(|e| Failure::new("/proc/net/tcp", e.to_string()))?;
-    let found = table.into_iter().find(|s| s.local == local && s.remote == remote);
-    found.ok_or_else(|| Failure::new(format!("{local} {remote} in /proc/net/tcp"), "no such line"))
+    let found = sock_diag::connection(local, remote).map_err(|e| Failure::new("the kernel's view", e.to_string()))?;
+    found.ok_or_else(|| Failure::new(format!("a socket at {local} that is connected to {remote}"), "none"))
 }
 
 /// Waits until this many octets wait at the program's end, and sees that they stay.
@@ -77,7 +77,7 @@ fn expect_unread(c: &mut Talk, wanted: usize) -> Outcome {
     c.expect_silence(ms(60))?;
     match theirs(c)?.receive_queue as usize {
         left if left == wanted => Ok(()),
-        left => Err(Failure::new(format!("{wanted} octets unread, by /proc/net/tcp"), format!("{left} unread"))),
+        left => Err(Failure::new(format!("{wanted} octets unread, by ss(8)"), format!("{left} unread"))),
     }
 }
 
