@@ -71,7 +71,7 @@ fn converse(args: &Args) -> Result<()> {
 /// A person needs a prompt; a pipe needs clean output.
 fn prompt() -> Result<()> {
     let mut out = io::stdout().lock();
-    let prompt = if io::stdin().is_terminal() && io::stdout().is_terminal() { ">> " } else { "" };
+    let prompt = if io::stdin().is_terminal() { ">> " } else { "" };
     write!(out, "{prompt}").and_then(|()| out.flush()).attempt("write", "standard output")
 }
 

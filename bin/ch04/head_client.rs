@@ -100,14 +100,11 @@ fn request(args: &Args) -> String {
     format!("HEAD {} HTTP/1.0\r\nHost: {host}\r\n\r\n", args.path)
 }
 
-// [library]
 /// One octet more than allowed shows that there is more; it is not waited for any longer than that.
 fn read_by_library(stream: &mut impl Read, limit: usize, answer: &mut Vec<u8>) -> io::Result<()> {
     stream.take((limit as u64).saturating_add(1)).read_to_end(answer).map(drop)
 }
-// [/library]
 
-// [hand]
 fn read_by_hand(stream: &mut impl Read, limit: usize, answer: &mut Vec<u8>) -> io::Result<()> {
     let mut buffer = [0; 512];
     while answer.len() <= limit {
@@ -120,7 +117,6 @@ fn read_by_hand(stream: &mut impl Read, limit: usize, answer: &mut Vec<u8>) -> i
     }
     Ok(())
 }
-// [/hand]
 
 /// Prints the lines up to the empty one, as a terminal may have them. Returns how many octets follow it, `None` when it did
 /// not come.

@@ -79,7 +79,6 @@ fn serve(args: Args) -> Result<()> {
     })
 }
 
-// [carry]
 fn connect(upstream: &Endpoint, limit: Duration) -> Result<Conn> {
     dial::endpoint(&Context::new().with_timeout(limit), upstream)
 }
@@ -89,7 +88,6 @@ fn carry(client: Conn, server: Conn, args: &Args) -> Outcome {
     // Nothing here wants to see the octets: that is what `()` says.
     relay::carry(client, server, &options, None, &mut ())
 }
-// [/carry]
 
 /// With a linger time of zero, the close that follows sends an RST. The client then knows that this was no answer.
 fn turn_away(client: &Conn, peer: Peer, e: &NetError) {

@@ -76,7 +76,6 @@ fn read(args: &Args) -> Result<()> {
     ended
 }
 
-// [read]
 fn read_to_end(args: &Args, stream: &mut DeadlineStream<TcpStream>, tally: &mut Tally) -> Result<()> {
     let failed = |why: String| Err(NetError::invalid("read", format!("tcp://{}", args.address), why));
     let mut buffer = vec![0; args.buffer];
@@ -99,7 +98,6 @@ fn read_to_end(args: &Args, stream: &mut DeadlineStream<TcpStream>, tally: &mut 
         }
     }
 }
-// [/read]
 
 #[derive(Default)]
 struct Tally {

@@ -102,7 +102,6 @@ pub struct Failure {
     pub exhausted: bool,
 }
 
-// [retry]
 /// Writes `octets`, in `attempts` at the most, `pause` apart. Each goes on where the one before was stopped.
 ///
 /// `write_all` would not do: when it fails, nobody knows how much has left already.
@@ -130,6 +129,7 @@ pub fn retry_write(
     }
 }
 
+// [attempt]
 /// One attempt: until all is written, or a write fails.
 fn write_on(to: &mut impl Write, octets: &[u8], written: &mut usize) -> io::Result<()> {
     while *written < octets.len() {
@@ -143,7 +143,7 @@ fn write_on(to: &mut impl Write, octets: &[u8], written: &mut usize) -> io::Resu
     }
     to.flush()
 }
-// [/retry]
+// [/attempt]
 
 impl Failure {
     fn describe(&self, all: usize) -> String {

@@ -81,11 +81,9 @@ fn try_until_stopped(args: &Args, stop: &Context, tally: &mut Tally) -> Result<(
     let dialer = Dialer { network, ..Dialer::default() };
     loop {
         let start = Instant::now();
-        // [try]
         let result = dialer.dial(&stop.with_timeout(args.wait), &args.address);
         // To drop the stream is to close it: nothing was sent, so this is a FIN.
         let result = result.map(drop);
-        // [/try]
         let took = human::round_to(start.elapsed(), Duration::from_micros(1));
         if matches!(&result, Err(e) if is_canceled(e.cause())) {
             return Ok(());

@@ -110,7 +110,6 @@ fn read_out(source: &Source) -> Result<()> {
     Ok(())
 }
 
-// [feed]
 /// Decodes what is there, and reads more when that is not enough.
 fn dump(source: &Source) -> Result<()> {
     let mut input = source.open()?;
@@ -131,7 +130,6 @@ fn dump(source: &Source) -> Result<()> {
         }
     }
 }
-// [/feed]
 
 /// One read: whether anything came.
 fn read_more(input: &mut impl Read, there: &mut Vec<u8>) -> io::Result<bool> {

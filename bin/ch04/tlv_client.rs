@@ -85,7 +85,6 @@ impl Link {
         }
     }
 
-    // [both]
     /// Writes in a thread of its own. A client that writes to the end before it reads, and a server that answers while it reads,
     /// hold each other up as soon as the buffers between them are full.
     fn send_and_read(&mut self, value: &Value) -> std::result::Result<Option<Value>, Error> {
@@ -104,7 +103,6 @@ impl Link {
             answer
         })
     }
-    // [/both]
 
     fn finish(mut self) -> Result<()> {
         self.stream.get_ref().shutdown(Shutdown::Write).attempt("close", &self.peer)?;

@@ -85,7 +85,6 @@ fn serve(args: &Args) -> Result<()> {
     })
 }
 
-// [converse]
 fn converse(
     stream: &DeadlineStream<TcpStream>,
     peer: SocketAddr,
@@ -105,7 +104,6 @@ fn converse(
         send(&mut back, &value).map_err(Trouble::Lost)?;
     }
 }
-// [/converse]
 
 /// Header and value leave together, and at once: the client may wait for this frame before it sends the next.
 fn send(back: &mut BufWriter<DeadlineStream<TcpStream>>, value: &Value) -> io::Result<()> {

@@ -89,7 +89,6 @@ fn add_line(lines: &mut String, word: &str) {
     lines.push('\n');
 }
 
-// [words]
 /// Cuts a stream into words, in whatever pieces it comes: the same words as if it had come as a whole.
 ///
 /// `BufRead::split` would not do: it knows one delimiter of one octet, and gives an empty word between two of them.
@@ -146,7 +145,6 @@ impl Words {
         Ok(())
     }
 }
-// [/words]
 
 /// What is wrong with a stream, and at which octet, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

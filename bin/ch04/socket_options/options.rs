@@ -50,7 +50,6 @@ fn parse_linger(text: &str) -> Result<Duration, String> {
 }
 
 impl Options {
-    // [set]
     /// Sets what was asked for. Of a listener, each connection that it accepts inherits it.
     pub fn set(&self, socket: &SockRef<'_>) -> io::Result<()> {
         if let Some(time) = self.keepalive {
@@ -77,7 +76,6 @@ impl Options {
         }
         Ok(())
     }
-    // [/set]
 
     /// In the order of [`NAMES`].
     fn asked(&self) -> [Option<String>; 7] {

@@ -106,7 +106,6 @@ fn tap(args: &Args) -> Result<()> {
     record::finish(args, &recorder, carried)
 }
 
-// [datagrams]
 fn carry_datagrams(listen: &str, upstream: &str, args: &Args, recorder: &Recorder) -> Result<()> {
     let server = resolve(Network::Udp, upstream)?[0];
     let addresses = resolve_listen(Network::Udp, listen)?;
@@ -116,4 +115,3 @@ fn carry_datagrams(listen: &str, upstream: &str, args: &Args, recorder: &Recorde
     let limits = Limits { idle: args.idle, conversations: args.max_connections };
     datagrams::carry(&socket, server, &limits, recorder, &stop).attempt("receive", &args.listen)
 }
-// [/datagrams]

@@ -38,7 +38,6 @@ pub fn carry(listen: &Endpoint, upstream: &Endpoint, args: &Args, recorder: &Rec
 }
 
 impl Tap {
-    // [attend]
     fn attend(&self, client: Conn, peer: Peer) {
         // Before the server is reached: clients that come one after the other are A and B, whichever gets there first.
         let number = self.recorder.number();
@@ -52,7 +51,6 @@ impl Tap {
             Err(e) => self.turn_away(number, &client, peer, &e),
         }
     }
-    // [/attend]
 
     fn begin(&self, number: Number, peer: Peer, client: &Conn, server: Option<SocketAddr>) -> Talk {
         let unix = matches!((client, &self.upstream), (Conn::Unix(_), Endpoint::Unix(_) | Endpoint::Abstract(_)));

@@ -46,7 +46,6 @@ pub fn send(address: &str, how: &Writer) -> Result<()> {
 }
 
 impl Watch<'_> {
-    // [write]
     fn write_all(&mut self) -> Result<()> {
         let chunk = vec![b'~'; CHUNK];
         let mut next = 1 << 20;
@@ -65,7 +64,6 @@ impl Watch<'_> {
         }
         Ok(())
     }
-    // [/write]
 
     /// What was written stands in buffers. That the reader has taken it, only the reader can say: here, by its FIN.
     fn finish(&mut self) -> Result<()> {
