@@ -25,7 +25,7 @@ pub fn program() -> Program {
         .check("resets_an_idle_connection", "when nothing moves for --idle, both sides are reset", idle)
         .with(&["--idle", "200ms"])
         .check("traffic_keeps_a_connection_open", "octets either way move the idle limit on", pushed_on)
-        .with(&["--idle", "400ms"])
+        .with(&["--idle", "1s"])
         .check("carries_tcp_to_a_socket_file", "the upstream may be a Unix socket", tcp_to_unix)
         .check("carries_a_socket_file_to_tcp", "clients may come over a Unix socket", unix_to_tcp)
         .check("keeps_the_last_words_of_a_unix_client", "who sends all and closes has still sent all", unix_last_words)
@@ -322,13 +322,28 @@ fn idle(s: &mut Scene) -> Outcome {
     server.expect_close(Close::Rst).because(why)
 }
 
-/// Octets from one side only, each well within the limit, together well beyond it.
+/// What moved within the limit by the grader's own clock, moved within the limit. When a busy machine has held the grader
+/// up for longer, a reset proves nothing, and it is tried again.
 fn pushed_on(s: &mut Scene) -> Outcome {
+    let mut last = Instant::now();
+    for _ in 0..4 {
+        let outcome = push_on(s, &mut last);
+        if outcome.is_ok() || last.elapsed() < ms(1000) {
+            return outcome;
+        }
+    }
+    push_on(s, &mut last)
+}
+
+/// Octets from one side only, each well within the limit, together well beyond it.
+fn push_on(s: &mut Scene, last: &mut Instant) -> Outcome {
     let (mut client, mut server) = between(s)?;
     let why = "the limit counts from the last octet either way, not from the first";
+    *last = Instant::now();
     for _ in 0..4 {
         let words = s.phrase();
-        client.expect_silence(ms(150)).because(why)?;
+        client.expect_silence(ms(400)).because(why)?;
+        *last = Instant::now();
         server.send(words.as_bytes())?;
         client.expect(words.as_bytes()).because(why)?;
     }
