@@ -3,7 +3,7 @@
 //! The client speaks first; octets go back as they come. When the client closes its direction, or fails, the handler is
 //! done, and should close. What it does instead is `--mistake`: it moves the stream to a table that nobody clears, or keeps
 //! a clone of it there, or forgets it. With `--fixed` it closes all the same. After each client, a line says how many
-//! sockets are in CLOSE_WAIT, by /proc/net/tcp (Linux), and how many the process holds. At Enter the server writes `are
+//! sockets are in CLOSE_WAIT, by sock_diag(7) (Linux), and how many the process holds. At Enter the server writes `are
 //! you there` to each stream in the table, and lets go of those that fail.
 //!
 //! ```text
@@ -15,9 +15,9 @@ use clap::{Parser, ValueEnum};
 use netkata::accept::{self, Limits};
 use netkata::addr::Network;
 use netkata::error::{Attempt, Result, cause_text};
-use netkata::proc_net::{self, State};
+use netkata::proc_net::State;
+use netkata::sock_diag;
 use netkata::{exit, human};
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -116,8 +116,11 @@ fn echo(mut stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// What the kernel has of this server's sockets, and what this process has.
+/// What the kernel has of this server's sockets, and what this process has. One handler at a time: what asks the kernel is
+/// a socket, too.
 fn tell(port: u16) {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let held = sockets_held();
     // The listener is not counted.
     let count = human::count(held.len().saturating_sub(1), "socket");
@@ -128,15 +131,10 @@ fn tell(port: u16) {
 }
 
 /// How many of these sockets are in CLOSE_WAIT: by inode, since another program's client may have been given the same port
-/// for its own end. The kernel hands the table out in pieces, and a socket that comes or goes meanwhile can hide another
-/// one, or show it twice: hence two looks, and each socket counted once.
+/// for its own end.
 fn left_behind(port: u16, held: &[u64]) -> Result<usize> {
-    let mut left = BTreeSet::new();
-    for _ in 0..2 {
-        let sockets = proc_net::tcp_with_port(port)?.into_iter();
-        left.extend(sockets.filter(|s| s.state == State::CloseWait && held.contains(&s.inode)).map(|s| s.inode));
-    }
-    Ok(left.len())
+    let left = sock_diag::with_local_port(port, &[State::CloseWait])?;
+    Ok(left.iter().filter(|s| held.contains(&s.inode)).count())
 }
 
 /// The descriptors of this process that are sockets: `socket:[INODE]` (proc(5), /proc/PID/fd).

@@ -1,9 +1,8 @@
 //! Documented ports and real ones. A page says 7007; the run takes whatever port is free.
 
-use netkata::proc_net;
+use netkata::proc_net::{self, State};
+use netkata::sock_diag;
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -97,7 +96,7 @@ pub fn free() -> Result<u16, String> {
 }
 
 /// Waits for a listener. There is nothing to block on: to connect would use up the one client that `nc -l` takes, so the
-/// kernel's table is looked at until the port is in it.
+/// kernel is asked until the port has one.
 pub fn wait_for_listener(port: u16, deadline: Instant) -> Result<(), String> {
     while !is_listening(port) {
         if Instant::now() > deadline {
@@ -120,13 +119,6 @@ pub fn wait_for_state(port: u16, state: &str, deadline: Instant) -> Result<(), S
     Ok(())
 }
 
-/// proc_pid_net(5): the second field is the local address, the fourth the state, 0A is LISTEN. Listeners come first, so
-/// that the rest of the table, which may be long, need not be read.
 fn is_listening(port: u16) -> bool {
-    let wanted = format!(":{port:04X}");
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|table| File::open(table).ok()).any(|table| {
-        let lines = BufReader::new(table).lines().skip(1).map_while(Result::ok);
-        let fields = lines.map(|line| line.split_whitespace().take(4).map(str::to_string).collect::<Vec<_>>());
-        fields.take_while(|f| f.last().is_some_and(|state| state == "0A")).any(|f| f[1].ends_with(&wanted))
-    })
+    sock_diag::with_local_port(port, &[State::Listen]).is_ok_and(|listeners| !listeners.is_empty())
 }
