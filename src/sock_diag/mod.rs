@@ -22,13 +22,17 @@ use std::net::SocketAddr;
 
 /// The sockets with this port at their own end that are in one of these states. Listeners come first.
 ///
-/// The kernel locks a part of its table at a time, so a socket that comes or goes meanwhile may be missing or not.
+/// The kernel locks a part of its table at a time: a socket that comes or goes meanwhile may be among them or not.
 ///
 /// # Errors
 /// `ask sock_diag: …`; on other systems than Linux as [`proc_net::tcp`].
 pub fn with_local_port(port: u16, states: &[State]) -> Result<Vec<Entry>> {
+    // No socket has port 0; to the kernel's ears, it would mean any.
+    if port == 0 {
+        return Ok(Vec::new());
+    }
     #[cfg(target_os = "linux")]
-    if port != 0 && netlink::answers() {
+    if netlink::answers() {
         return netlink::sockets(port, states).map_err(failed);
     }
     let mut sockets = proc_net::tcp_with_port(port)?;
@@ -75,7 +79,8 @@ fn failed(e: io::Error) -> NetError {
     NetError::new("ask", "sock_diag", e)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use std::io::Write;
@@ -178,31 +183,5 @@ mod tests {
         assert_eq!(connection(remote, other).expect("ask"), None);
         assert_eq!(connection(local, remote).expect("ask").map(|s| s.state), Some(State::Established));
         assert_eq!(with_local_port(remote.port(), &[State::Listen, State::CloseWait]).expect("ask"), []);
-    }
-
-    /// What the two ways cost on this machine: `cargo test --lib sock_diag -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn microseconds() {
-        let (listener, client, _server) = pair("127.0.0.1:0");
-        let (local, remote) = addresses(&client);
-        let table = proc_net::tcp().expect("table").len();
-        let time = |what: &str, n: u32, ask: &dyn Fn()| {
-            let mut each: Vec<_> = (0..n)
-                .map(|_| {
-                    let start = Instant::now();
-                    ask();
-                    start.elapsed()
-                })
-                .collect();
-            each.sort();
-            println!("{what}: {:?} at the best, {:?} in the middle", each[0], each[each.len() / 2]);
-        };
-        println!("{table} sockets");
-        time("one connection", 1000, &|| drop(connection(local, remote).expect("ask")));
-        time("the listeners of a port", 1000, &|| drop(with_local_port(remote.port(), &[State::Listen]).expect("ask")));
-        time("all sockets of a port", 200, &|| drop(with_local_port(remote.port(), &every_state()).expect("ask")));
-        time("/proc/net/tcp", 5, &|| drop(proc_net::tcp_with_port(remote.port()).expect("table")));
-        drop(listener);
     }
 }
