@@ -30,6 +30,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// A dialogue waits for most of its time: for a program to start, for silence, for a deadline.
+const DIALOGUES_A_CORE: usize = 3;
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let trials = match plan(&arguments) {
@@ -39,9 +42,12 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if is_proof() && arguments.test_threads.is_none() {
-        // Most of them wait for the compiler; those that do not take turns.
-        arguments.test_threads = Some(trials.len().clamp(1, 256));
+    if arguments.test_threads.is_none() {
+        arguments.test_threads = Some(match is_proof() {
+            // Most of them wait for the compiler; those that do not take turns.
+            true => trials.len().clamp(1, 256),
+            false => DIALOGUES_A_CORE * std::thread::available_parallelism().map_or(1, |n| n.get()),
+        });
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
