@@ -78,8 +78,9 @@ fn echoes(s: &mut Scene) -> Outcome {
     Ok(())
 }
 
+/// The first client is being served, and silent, when the second one comes.
 fn side_by_side(s: &mut Scene) -> Outcome {
-    let silent = s.connect()?;
+    let silent = greeted(s)?;
     let c = greeted(s).because("accept(2) takes one connection at a time; serving must not keep it from the next")?;
     s.keep(silent);
     s.keep(c);

@@ -241,6 +241,7 @@ fn clean_end(s: &mut Scene) -> Outcome {
 
 fn side_by_side(s: &mut Scene) -> Outcome {
     let mut slow = s.connect()?;
+    expect_good(s, &mut slow)?;
     slow.send(b"eb")?;
     let mut c = s.connect()?;
     expect_good(s, &mut c).because("accept(2) takes one connection at a time; serving must not keep it from the next")

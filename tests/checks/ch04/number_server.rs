@@ -307,9 +307,11 @@ fn no_seed(s: &mut Scene) -> Outcome {
         .because("a seed that is written into the program makes every server draw the same numbers")
 }
 
+/// The first client is being served, and silent, when the second one comes.
 fn side_by_side(s: &mut Scene) -> Outcome {
     seeded(s);
-    let _silent = s.connect()?;
+    let mut silent = s.connect()?;
+    expect_good(s, &mut silent)?;
     let mut c = s.connect()?;
     expect_good(s, &mut c).because("accept(2) takes one connection at a time; serving must not keep it from the next")
 }
@@ -317,6 +319,7 @@ fn side_by_side(s: &mut Scene) -> Outcome {
 fn reset(s: &mut Scene) -> Outcome {
     seeded(s);
     let mut a = s.connect()?;
+    expect_good(s, &mut a)?;
     a.send(b"1 ")?;
     a.reset()?;
     let mut b = s.connect()?;

@@ -199,7 +199,7 @@ fn anew(s: &mut Scene) -> Outcome {
 
 fn at_the_limit(s: &mut Scene) -> Outcome {
     let octets = s.octets(4096);
-    let mut c = watched(s)?;
+    let mut c = serve(s)?;
     c.send(&octets)?;
     ends_well(s, &mut c).because("a limit belongs to what it allows")?;
     s.expect_output("4,096 octets in ")
@@ -265,7 +265,9 @@ fn talker(s: &mut Scene) -> Outcome {
 }
 
 fn side_by_side(s: &mut Scene) -> Outcome {
-    let stuck = s.connect_slow(4096)?;
+    let mut stuck = s.connect_slow(4096)?;
+    // From here on it is being served.
+    stuck.read_exactly(1)?;
     let mut c = s.connect()?;
     let got = c.read_to_end().because("write(2) waits for a reader; the others need not wait with it")?.len();
     stuck.leave();

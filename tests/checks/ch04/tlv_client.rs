@@ -167,7 +167,12 @@ fn prints(s: &mut Scene) -> Outcome {
 }
 
 fn cut(s: &mut Scene) -> Outcome {
-    let (mut c, words) = asked(s)?;
+    let words = s.phrase();
+    s.option("--string", &words);
+    // What is printed may come before the last piece is sent, or after it.
+    s.start_client_unseen()?;
+    let mut c = accept(s)?;
+    c.expect(&frame(STRING, words.as_bytes()))?;
     let answer = frame(STRING, words.as_bytes());
     let at = s.rng.usize(6..answer.len());
     c.send_split(&answer, &[1, 4, at])?;
