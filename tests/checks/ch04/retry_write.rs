@@ -118,8 +118,9 @@ fn slow(s: &mut Scene) -> Outcome {
     for piece in octets.chunks(FLOOD / 16) {
         expect_octets(&mut c, piece)
             .because("write(2): after a timeout it returns what was taken until then, and that is no error")?;
-        // A slow reader. As a note in the dialogue it would be there as often as the kernels please.
-        std::thread::sleep(ms(75));
+        // A slow reader: eleven of the sixteen pieces do not fit into the kernels' buffers, so the writer needs more than
+        // 1.3 s. As a note in the dialogue it would be there as often as the kernels please.
+        std::thread::sleep(ms(125));
     }
     c.expect_close(Close::Fin)?;
     c.half_close()?;
