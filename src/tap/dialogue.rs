@@ -25,13 +25,15 @@ pub struct Options {
     pub times: bool,
     /// Octets shown of each event in hexadecimal; three times as many as text, when they are printable.
     pub octets: usize,
+    /// Octets that are not text are shown as text too, between bars as in a dump, when most of them are letters.
+    pub letters: bool,
     /// Most lines. Of a longer dialogue the middle is left out, and a line says so. Zero is taken as one.
     pub max_lines: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { times: true, octets: 16, max_lines: usize::MAX }
+        Self { times: true, octets: 16, letters: false, max_lines: usize::MAX }
     }
 }
 
@@ -167,7 +169,7 @@ pub(super) fn sentences(
             return lines.map(|line| format!("{} {}", arrow(*from), hexdump::text(line, TYPED))).collect();
         }
         Kind::Data(from, octets) => {
-            let text = format!("{} {}  {}", arrow(*from), columns.size(octets.len()), data(octets, options.octets));
+            let text = format!("{} {}  {}", arrow(*from), columns.size(octets.len()), data(octets, options));
             text.trim_end().into()
         }
         Kind::Close(from) => format!("{} {}", arrow(*from), closing(transport)),
@@ -189,13 +191,23 @@ pub(super) fn arrow(from: From) -> char {
     }
 }
 
-fn data(octets: &[u8], limit: usize) -> String {
+fn data(octets: &[u8], options: &Options) -> String {
+    let limit = options.octets;
     if octets.is_empty() || limit == 0 {
         return String::new();
     }
     let hex = hexdump::hex(octets, limit);
     // A person reads text faster than octets: more of it fits on the line.
-    if hexdump::is_text(octets) { format!("{hex}  \"{}\"", hexdump::text(octets, limit * 3)) } else { hex }
+    if hexdump::is_text(octets) {
+        return format!("{hex}  \"{}\"", hexdump::text(octets, limit * 3));
+    }
+    let shown = &octets[..octets.len().min(limit)];
+    let letter = |octet: &u8| octet.is_ascii_graphic() || *octet == b' ';
+    if !options.letters || shown.iter().filter(|octet| letter(octet)).count() * 2 <= shown.len() {
+        return hex;
+    }
+    let text: String = shown.iter().map(|octet| if letter(octet) { char::from(*octet) } else { '.' }).collect();
+    format!("{hex}  |{text}|")
 }
 
 /// The first and the last lines, and one between them that counts the others.
@@ -230,6 +242,16 @@ mod tests {
     }
 
     /// One conversation needs no letter.
+    /// A frame with a few octets in front of its text; and octets that are mostly none.
+    #[test]
+    fn letters_are_shown_where_they_are_most() {
+        let options = Options { letters: true, octets: 12, ..Options::default() };
+        let hex = |octets| hexdump::hex(octets, 12);
+        assert_eq!(data(b"\0\0\x04Alma..", &options), format!("{}  |...Alma..|", hex(b"\0\0\x04Alma..")));
+        assert_eq!(data(b"\0\0\0\x04Alma", &options), hex(b"\0\0\0\x04Alma"), "a half is not most");
+        assert_eq!(data(b"\0\0\x04Alma..", &Options { letters: false, ..options }), hex(b"\0\0\x04Alma.."));
+    }
+
     #[test]
     fn one_conversation() {
         let journal = Journal::new(1 << 10);

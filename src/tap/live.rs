@@ -82,7 +82,7 @@ impl<W: Write> Live<W> {
             (form, kind) => {
                 self.columns.widen(at, kind, Some(transport));
                 let octets = if let Form::Lines(octets) = form { octets } else { 0 };
-                let options = dialogue::Options { octets, ..dialogue::Options::default() };
+                let options = dialogue::Options { octets, letters: true, ..dialogue::Options::default() };
                 for text in sentences(kind, Some(transport), &self.columns, &options) {
                     let name = label
                         .map_or(String::new(), |label| format!("  {}", self.paint(NAME, format_args!("[{label}]"))));

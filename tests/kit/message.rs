@@ -78,7 +78,7 @@ pub fn render(story: &Story<'_>) -> String {
 }
 
 fn dialogue_lines(story: &Story<'_>, room: usize) -> Vec<String> {
-    let options = dialogue::Options { times: !story.stage.style.stable, octets: HEX, max_lines: room };
+    let options = dialogue::Options { times: !story.stage.style.stable, octets: HEX, letters: false, max_lines: room };
     dialogue::lines(story.journal, &options).into_iter().map(|line| format!("  {line}")).collect()
 }
 

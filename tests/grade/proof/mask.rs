@@ -3,7 +3,8 @@
 use netkata_kit::scene::inputs::PREFIX;
 
 /// Without what differs from run to run: names of temporary folders and sockets; ports, and how much the kernels hold
-/// between two programs, both numbers of four digits and more; and times, `80ms` or `1.5s`.
+/// between two programs, both numbers of four digits and more; times, `80ms` or `1.5s`; and the line at which a mutant
+/// panics, which moves when something is written above it.
 pub fn mask(message: &str) -> String {
     let named = mask_names(message);
     let is_digit = |c: char| c.is_ascii_digit() || c == ',';
@@ -14,6 +15,12 @@ pub fn mask(message: &str) -> String {
         out.push_str(before);
         let end = number.find(|c| !is_digit(c)).unwrap_or(number.len());
         rest = &number[end..];
+        if out.ends_with(".rs:") {
+            // Line and column.
+            rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
+            out.push_str("#: ");
+            continue;
+        }
         match after_unit(rest) {
             Some(tail) => {
                 out.push_str("##s");
