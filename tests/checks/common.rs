@@ -60,7 +60,7 @@ pub fn names_a_bad_peer(s: &mut Scene) -> Outcome {
     Ok(())
 }
 
-/// An echo server: the first client stays silent; the one that came last speaks first.
+/// An echo server: one client has been served and stays, one has not said a word yet, and the one that came last speaks.
 pub fn serves_clients_side_by_side(s: &mut Scene) -> Outcome {
     side_by_side(s, Scene::phrase, echo)
 }
@@ -79,10 +79,13 @@ pub fn echo(c: &mut Talk, words: &impl AsRef<[u8]>) -> Outcome {
 /// As [`serves_clients_side_by_side`], for a server with another exchange than an echo's: what is asked, and how.
 pub fn side_by_side<W>(s: &mut Scene, ask: fn(&mut Scene) -> W, exchange: fn(&mut Talk, &W) -> Outcome) -> Outcome {
     const WHY: &str = "accept(2) takes one connection at a time; serving must not keep it from the next";
-    let (first, second) = (ask(s), ask(s));
-    let (mut a, mut b) = (s.connect()?, s.connect()?);
-    exchange(&mut b, &second).because(WHY)?;
-    exchange(&mut a, &first).because(WHY)
+    let (first, second, third) = (ask(s), ask(s), ask(s));
+    let mut stays = s.connect()?;
+    exchange(&mut stays, &first)?;
+    let (mut silent, mut last) = (s.connect()?, s.connect()?);
+    exchange(&mut last, &second).because(WHY)?;
+    exchange(&mut silent, &third).because(WHY)?;
+    exchange(&mut stays, &first).because(WHY)
 }
 
 /// As [`survives_a_reset`], for a server with another exchange than an echo's.
