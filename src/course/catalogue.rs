@@ -177,11 +177,16 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 fn programs(root: &Path, chapter: u32) -> Result<Vec<Program>> {
     let folder = root.join("bin").join(format!("ch{chapter:02}"));
     let mut files = if folder.is_dir() { entries(&folder)? } else { Vec::new() };
+    // A program is a file, or a folder with a main.rs.
+    for file in files.iter_mut().filter(|f| f.is_dir()) {
+        file.push("main.rs");
+    }
     let manifest = read_text(&root.join("Cargo.toml"))?;
     files.sort_by_key(|f| manifest.find(&format!("\"{}\"", relative(root, f).display())).unwrap_or(usize::MAX));
     let mut programs = Vec::new();
-    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "rs")) {
-        if let Some(name) = stem(file) {
+    for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "rs") && f.is_file()) {
+        let named = if file.ends_with("main.rs") { file.parent().unwrap_or(file) } else { file };
+        if let Some(name) = stem(named) {
             programs.push(Program { chapter, name, summary: summary(&read_text(file)?, Kind::Build) });
         }
     }
@@ -232,7 +237,12 @@ mod tests {
         write("tests/solutions/ch03/zephyr.rs", "//! Its stub was deleted.\n");
         write("bin/ch03/ebb_server.rs", "//! Serves the ebb.\n");
         write("bin/ch03/buoy.rs", "//! Comes later.\n");
-        write("Cargo.toml", "path = \"bin/ch03/ebb_server.rs\"\npath = \"bin/ch03/buoy.rs\"\n");
+        write("bin/ch03/chart/main.rs", "//! In several files.\n");
+        write("bin/ch03/chart/depth.rs", "//! One of them.\n");
+        write(
+            "Cargo.toml",
+            "path = \"bin/ch03/ebb_server.rs\"\npath = \"bin/ch03/chart/main.rs\"\npath = \"bin/ch03/buoy.rs\"\n",
+        );
         dir
     }
 
@@ -248,7 +258,7 @@ mod tests {
         assert_eq!(ebb.contract().expect("contract"), "Tells the ebb.\n\nThen closes.");
         assert_eq!(ebb.solution, Path::new("tests/solutions/ch03/ebb.rs"));
         let programs: Vec<&str> = catalogue.programs().map(|p| p.summary.as_str()).collect();
-        assert_eq!(programs, ["Serves the ebb.", "Comes later."]);
+        assert_eq!(programs, ["Serves the ebb.", "In several files.", "Comes later."]);
     }
 
     /// A name two chapters share needs its chapter; a slip gets a suggestion; a program is not an exercise.
