@@ -16,7 +16,7 @@ const SUM: &str = "what the client sent was either mirrored or left out: nothing
 const BOUND: &str = "a queue without a limit is memory without a limit, in the hands of whoever does not read";
 
 /// More than the kernels and the queue keep for a mirror that does not read.
-const FLOOD: usize = 16 << 20;
+const FLOOD: usize = 8 << 20;
 
 pub fn program() -> Program {
     Program::exercise(4, "tee_proxy")
@@ -34,7 +34,7 @@ pub fn program() -> Program {
             gone,
         )
         .check("does_not_wait_for_a_mirror", "nor does one that never accepts", never_accepts)
-        .with(&["--patience", "1s"])
+        .with(&["--patience", "700ms"])
         .check("survives_a_mirror_that_breaks", "nor one that resets its connection", breaks)
         .check("is_not_slowed_by_a_mirror", "a mirror that does not read holds nobody up", stuck)
         .with(&["--patience", "30s"])
@@ -254,14 +254,14 @@ fn never_accepts(s: &mut Scene) -> Outcome {
     let mut server = server.accept()?;
     for _ in 0..3 {
         client.send(words.as_bytes())?;
-        server.within(ms(800)).expect(words.as_bytes()).because(SAME)?;
+        server.within(ms(600)).expect(words.as_bytes()).because(SAME)?;
         server.send(words.as_bytes())?;
-        client.within(ms(800)).expect(words.as_bytes()).because(SAME)?;
+        client.within(ms(600)).expect(words.as_bytes()).because(SAME)?;
     }
     finish(&mut client, &mut server)?;
     let n = 3 * words.len();
     expect_totals(s, [n, n, 0, n], SUM)?;
-    common::not_before(start, ms(1000)).because("--patience is a promise, too: until then the mirror may accept")
+    common::not_before(start, ms(700)).because("--patience is a promise, too: until then the mirror may accept")
 }
 
 fn breaks(s: &mut Scene) -> Outcome {
@@ -314,8 +314,8 @@ fn bounded(s: &mut Scene) -> Outcome {
     flood(s, &mut client, &mut server)?;
     let after = s.memory()?.unwrap_or_default();
     mirror.leave();
-    if after.saturating_sub(before) > 6 << 20 {
-        return Err(Failure::new("no more than the queue to be kept", "more than 6 MiB are")).because(BOUND);
+    if after.saturating_sub(before) > 2 << 20 {
+        return Err(Failure::new("no more than the queue to be kept", "more than 2 MiB are")).because(BOUND);
     }
     finish(&mut client, &mut server)
 }
