@@ -5,6 +5,7 @@
 
 use crate::stream::Stream;
 use netkata::sock_diag;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// Waits until the receive queue at the other end of this connection is empty, or `limit` has passed: the dialogue
@@ -19,6 +20,15 @@ pub fn wait(stream: &Stream, limit: Duration) {
             Some(_) => std::thread::sleep(Duration::from_micros(200)),
             None => return pause(),
         }
+    }
+}
+
+/// Waits until a socket that we closed is gone, for a second at most. A program that another check starts at this moment
+/// has a copy of it between fork(2) and execve(2), and the reset leaves with the last copy only.
+pub fn wait_until_gone(ours: SocketAddr, theirs: SocketAddr) {
+    let until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < until && matches!(sock_diag::connection(ours, theirs), Ok(Some(_))) {
+        std::thread::sleep(Duration::from_micros(100));
     }
 }
 

@@ -195,7 +195,13 @@ impl Talk {
     pub fn reset(mut self) -> Outcome {
         self.dropped = true;
         self.journal.event(self.conversation, Kind::Reset(self.me));
-        self.stream.get_ref().reset_on_close().map_err(|e| Failure::new("a socket to reset", e.to_string()))
+        let addresses = self.addresses();
+        let lingers = self.stream.get_ref().reset_on_close();
+        drop(self);
+        if let Some((ours, theirs)) = addresses {
+            consumed::wait_until_gone(ours, theirs);
+        }
+        lingers.map_err(|e| Failure::new("a socket to reset", e.to_string()))
     }
 
     /// Waits until the program has read everything sent so far (where the system tells; on Linux it does).
