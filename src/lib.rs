@@ -8,6 +8,7 @@
 //! | turn `host:port` into socket addresses | [`addr`] |
 //! | name a TCP, UDP or Unix endpoint, and not care which it is | [`endpoint`], [`conn`], [`socket_file`] |
 //! | listen, and say where | [`listen`] |
+//! | send and receive datagrams | [`datagram`] |
 //! | accept connections until told to stop | [`accept`], [`slots`], [`crew`] |
 //! | stop on SIGINT or SIGTERM, cancel, time out | [`context`], [`stop`], [`deadline`] |
 //! | connect to the first address that answers, or to one that never does | [`dial`], [`black_hole`] |
@@ -27,6 +28,7 @@ pub mod conn;
 pub mod context;
 pub mod course;
 pub mod crew;
+pub mod datagram;
 pub mod deadline;
 pub mod dial;
 pub mod endpoint;

@@ -8,6 +8,10 @@
 mod ch03;
 #[path = "interop/ch04/mod.rs"]
 mod ch04;
+#[path = "interop/ch05/mod.rs"]
+mod ch05;
+#[path = "interop/ch06/mod.rs"]
+mod ch06;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use netkata::sock_diag;
@@ -23,7 +27,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = ch03::TESTS.iter().chain(ch04::tests()).map(|test| test.trial()).collect();
+    let tests = ch03::TESTS.iter().chain(ch04::tests()).chain(ch05::tests()).chain(ch06::tests());
+    let trials = tests.map(|test| test.trial()).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

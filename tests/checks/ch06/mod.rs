@@ -1,0 +1,8 @@
+//! Chapter 6: reliability over UDP: TFTP.
+
+use netkata_kit::Program;
+
+/// The chapter's programs, then its exercises, each in the order of the lesson.
+pub fn programs() -> Vec<Program> {
+    vec![]
+}
