@@ -18,6 +18,7 @@
 //! | carry octets between two connections | [`relay`] |
 //! | show octets and conversations | [`hexdump`], [`tap`] |
 //! | cut a stream into frames: type, length, value | [`tlv`] |
+//! | read and write TFTP packets | [`tftp`] |
 //! | read and write durations as people do | [`human`] |
 //! | read the kernel's socket tables, or ask for one port or connection | [`proc_net`], [`sock_diag`], [`sys`] |
 
@@ -47,4 +48,5 @@ pub mod socket_file;
 pub mod stop;
 pub mod sys;
 pub mod tap;
+pub mod tftp;
 pub mod tlv;
