@@ -3,7 +3,8 @@
 
 use super::dialogue::{breaking, closing, connects, letter, one_line};
 use super::journal::{Conversation, Event, From, Journal, Kind, Transport};
-use super::svg::Options;
+use super::protocol::Sniffer;
+use super::svg::{Options, shorten};
 use crate::hexdump;
 use crate::human::{count, thousands};
 
@@ -54,6 +55,8 @@ impl Look {
 pub(super) enum Label {
     Word(&'static str),
     Octets(Vec<u8>),
+    /// What the octets say in their protocol, and how many there are.
+    Named(String, usize),
 }
 
 impl Label {
@@ -63,6 +66,7 @@ impl Label {
             Label::Word(word) => (String::new(), (*word).into()),
             Label::Octets(octets) if octets.is_empty() => (String::new(), count(0, "octet")),
             Label::Octets(octets) => (fit(octets, width), count(octets.len(), "octet")),
+            Label::Named(name, octets) => (shorten(name, width.max(1)), count(*octets, "octet")),
         }
     }
 }
@@ -147,9 +151,14 @@ pub(super) fn rows(
     options: &Options,
 ) -> Vec<Row> {
     let mut rows = Vec::new();
+    let mut sniffers: Vec<Sniffer> = conversations.iter().map(sniffer).collect();
     for event in journal.events() {
         let talk = event.conversation.and_then(|c| Some((conversations.get(c)?.transport, *parties.places.get(c)?)));
-        append(&mut rows, event, talk, options);
+        let name = match (&event.kind, event.conversation.and_then(|c| sniffers.get_mut(c))) {
+            (Kind::Data(from, octets), Some(sniffer)) if options.names => sniffer.look(*from, octets),
+            _ => None,
+        };
+        append(&mut rows, event, talk, name.map(|label| label.to_string()), options);
     }
     let kept = options.max_rows.max(1);
     if rows.len() > kept {
@@ -163,7 +172,18 @@ pub(super) fn rows(
     rows
 }
 
-fn append(rows: &mut Vec<Row>, event: Event, talk: Option<(Transport, (usize, usize))>, options: &Options) {
+fn sniffer(conversation: &Conversation) -> Sniffer {
+    let datagrams = matches!(conversation.transport, Transport::Udp | Transport::UnixDatagram);
+    Sniffer::new(datagrams, conversation.server.map_or(0, |address| address.port()))
+}
+
+fn append(
+    rows: &mut Vec<Row>,
+    event: Event,
+    talk: Option<(Transport, (usize, usize))>,
+    name: Option<String>,
+    options: &Options,
+) {
     match event.kind {
         Kind::Note(text) => return rows.push(Row::Band(one_line(&text))),
         Kind::Missing(from, missing) => {
@@ -189,7 +209,11 @@ fn append(rows: &mut Vec<Row>, event: Event, talk: Option<(Transport, (usize, us
         }
         Kind::Data(from, octets) => {
             let look = if from == From::Client { Look::Request } else { Look::Reply };
-            arrow(from, look, Label::Octets(octets));
+            let label = match name {
+                Some(name) => Label::Named(name, octets.len()),
+                None => Label::Octets(octets),
+            };
+            arrow(from, look, label);
         }
         Kind::Close(from) => arrow(from, Look::Control, Label::Word(closing(Some(transport)))),
         Kind::Reset(from) => arrow(from, Look::Reset, Label::Word(breaking(Some(transport)))),
@@ -250,6 +274,20 @@ mod tests {
         assert_eq!(fit(&[0xde, 0xad, 0xbe, 0xef], 9), "de ad …");
         assert_eq!(fit(&[0xff; 9], 0), "ff …");
         assert_eq!(Label::Octets(Vec::new()).texts(9), (String::new(), "0 octets".into()));
+    }
+
+    /// A request is known by its words, where that is wanted.
+    #[test]
+    fn protocols_are_named() {
+        let journal = Journal::new(100);
+        let c = journal.open(talk("pilot", "harbour"));
+        journal.data(c, From::Client, b"GET /tides HTTP/1.0\r\n\r\n");
+        let talks = journal.conversations();
+        let options = Options { names: true, hide_handshake: true, ..Options::default() };
+        let rows = rows(&journal, &talks, &Parties::of(&talks, &options), &options);
+        let label = Label::Named("HTTP/1.0 GET /tides".into(), 23);
+        assert_eq!(label.texts(9), ("HTTP/1.0…".into(), "23 octets".into()));
+        assert_eq!(rows[1..], [Row::Arrow { from: 0, to: 1, look: Look::Request, label }]);
     }
 
     /// Datagrams and pipes do not connect; the middle of a long story is left out.

@@ -22,11 +22,20 @@ pub struct Options {
     /// What the client of each conversation is called, in the order of the journal. Conversations with the same name here
     /// share a lifeline. Without it the journal's names hold, with a letter where there are several.
     pub clients: Vec<String>,
+    /// Writes what the octets say in their protocol instead of the octets, where that is known.
+    pub names: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { title: String::new(), hide_handshake: false, max_label: 52, max_rows: 60, clients: Vec::new() }
+        Self {
+            title: String::new(),
+            hide_handshake: false,
+            max_label: 52,
+            max_rows: 60,
+            clients: Vec::new(),
+            names: false,
+        }
     }
 }
 
@@ -308,7 +317,12 @@ fn label_text(label: &Label, run: f64, max_label: usize) -> String {
     let (octets, words) = label.texts(max_label.min((room.max(0.0) / MONO) as usize));
     match label {
         Label::Word(_) => format!("<tspan class=\"word\">{}</tspan>", Xml(&words)),
-        Label::Octets(_) if octets.is_empty() => format!("<tspan class=\"count\">{}</tspan>", Xml(&words)),
+        Label::Octets(_) | Label::Named(..) if octets.is_empty() => {
+            format!("<tspan class=\"count\">{}</tspan>", Xml(&words))
+        }
+        Label::Named(..) => {
+            format!("<tspan>{}</tspan><tspan class=\"count\" dx=\"12\">{}</tspan>", Xml(&octets), Xml(&words))
+        }
         Label::Octets(_) => {
             format!(
                 "<tspan class=\"octets\">{}</tspan><tspan class=\"count\" dx=\"12\">{}</tspan>",
@@ -333,7 +347,7 @@ fn description(rows: &[Row], parties: &Parties, max_label: usize) -> String {
 }
 
 /// At most `width` characters, the last of them `…` when some were left out.
-fn shorten(text: &str, width: usize) -> String {
+pub(super) fn shorten(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.into();
     }

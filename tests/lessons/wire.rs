@@ -1,9 +1,9 @@
 //! `<!-- picture: NAME "what it shows" -->`: a session of the same page, drawn.
 //!
 //! The session is then run over a relay that writes down what passes. The picture becomes `wire/NAME.svg`, and
-//! `wire/NAME.txt` for those who cannot see it. Two lines may follow in the comment: `clients Anna Bertha` names the
-//! clients in the order in which they connected (the same name, the same lifeline), and `handshake hidden` leaves out SYN
-//! and ACK.
+//! `wire/NAME.txt` for those who cannot see it. Lines may follow in the comment: `clients Anna Bertha` names the
+//! clients in the order in which they connected (the same name, the same lifeline), `handshake hidden` leaves out SYN
+//! and ACK, and `packets named` writes what the octets say in their protocol instead of the octets.
 
 use crate::SelfCheck;
 use crate::bytes::dump;
@@ -33,7 +33,11 @@ fn options(caption: &str, script: &[String]) -> Result<svg::Options, String> {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("clients", names) => options.clients = names.split_whitespace().map(str::to_string).collect(),
             ("handshake", "hidden") => options.hide_handshake = true,
-            _ => return Err(format!("cannot read {line:?}: write clients NAME NAME … or handshake hidden")),
+            ("packets", "named") => options.names = true,
+            _ => {
+                let known = "clients NAME NAME …, handshake hidden or packets named";
+                return Err(format!("cannot read {line:?}: write {known}"));
+            }
         }
     }
     Ok(options)
