@@ -13,6 +13,9 @@
 //! <!-- end -->
 //! ```
 //!
+//! Datagrams have no stream: offsets count from the start of each, and a field says in which it is, by its number among
+//! those of its side: `client 2: 0..2 the opcode`. Without a number it is in the first.
+//!
 //! `client` is the side that dialled, `server` the other, whatever their terminals are called. `conversation` picks
 //! another connection than the first; `rows` says how many lines of a long message are shown (8 otherwise).
 
@@ -22,7 +25,7 @@ use crate::session::Run;
 use crate::session::render::fenced;
 use crate::wire::{said, sample, tapped};
 use netkata::human;
-use netkata::tap::{From, Journal, Kind};
+use netkata::tap::{Conversation, From, Journal, Kind, Transport};
 
 /// Lines of one message, where the author does not say.
 const ROWS: usize = 8;
@@ -31,6 +34,8 @@ const ROWS: usize = 8;
 #[derive(Clone, Debug, PartialEq)]
 struct Field {
     from: From,
+    /// Which of its side's, counted from 1, where there are datagrams.
+    datagram: usize,
     start: i64,
     end: Option<i64>,
     name: String,
@@ -46,8 +51,11 @@ struct Wanted {
 fn wanted(script: &[String]) -> Result<Wanted, String> {
     let mut wanted = Wanted { fields: Vec::new(), conversation: 0, rows: ROWS };
     for line in said(script) {
-        let wrong =
-            || format!("cannot read {line:?}: write client 0..4 NAME, server -2.. NAME, conversation 2 or rows 4");
+        let wrong = || {
+            format!(
+                "cannot read {line:?}: write client 0..4 NAME, client 2: 0..4 NAME, server -2.. NAME, conversation 2 or rows 4"
+            )
+        };
         let (word, rest) = line.split_once(' ').ok_or_else(wrong)?;
         let rest = rest.trim();
         match word {
@@ -55,11 +63,15 @@ fn wanted(script: &[String]) -> Result<Wanted, String> {
             "rows" => wanted.rows = rest.parse::<usize>().map_err(|_| wrong())?.max(1),
             "client" | "server" => {
                 let from = if word == "client" { From::Client } else { From::Server };
+                let (datagram, rest) = match rest.split_once(": ") {
+                    Some((number, rest)) if !number.contains(' ') => (number.parse().map_err(|_| wrong())?, rest),
+                    _ => (1, rest),
+                };
                 let (range, name) = rest.split_once(' ').ok_or_else(wrong)?;
                 let (start, end) = range.split_once("..").ok_or_else(wrong)?;
                 let end = if end.is_empty() { None } else { Some(end.parse().map_err(|_| wrong())?) };
                 let start = start.parse().map_err(|_| wrong())?;
-                wanted.fields.push(Field { from, start, end, name: name.trim().to_string() });
+                wanted.fields.push(Field { from, datagram, start, end, name: name.trim().to_string() });
             }
             _ => return Err(wrong()),
         }
@@ -92,15 +104,23 @@ fn exchange(journal: &Journal, wanted: &Wanted) -> Result<String, String> {
         .collect();
     let total = |side| messages.iter().filter(|(from, _)| *from == side).map(|(_, o)| o.len()).sum::<usize>();
     let totals = (total(From::Client), total(From::Server));
-    let mut sent = (0, 0);
+    let datagrams = matches!(c.transport, Transport::Udp | Transport::UnixDatagram);
+    let count = |side| messages.iter().filter(|(from, _)| *from == side).count();
+    if let Some(field) = wanted.fields.iter().find(|f| f.datagram > if datagrams { count(f.from) } else { 1 }) {
+        return Err(format!("{:?}: there is no datagram {} of that side", field.name, field.datagram));
+    }
+    let mut sent = ((0, 0), (0, 0));
     let mut out = String::new();
     for (from, octets) in &messages {
-        let (names, total, offset) = match from {
+        let (names, total, (number, offset)) = match from {
             From::Client => ((&c.client_name, &c.server_name), totals.0, &mut sent.0),
             From::Server => ((&c.server_name, &c.client_name), totals.1, &mut sent.1),
         };
+        *number += 1;
+        let here = |f: &Field| f.from == *from && (!datagrams || f.datagram == *number);
+        let total = if datagrams { octets.len() } else { total };
         let range = *offset..*offset + octets.len();
-        let spans = spans(&wanted.fields, *from, total)?;
+        let spans = spans(&wanted.fields, here, total)?;
         out.push_str(&format!("{} → {}, {}\n", names.0, names.1, human::count(octets.len(), "octet")));
         out.push_str(&dump(octets, *offset, &spans, wanted.rows));
         for span in spans.iter().filter(|s| range.contains(&s.start)) {
@@ -108,7 +128,7 @@ fn exchange(journal: &Journal, wanted: &Wanted) -> Result<String, String> {
             out.push_str(&format!("      {:>2}  {}  {name}\n", span.number, octet_range(span)));
         }
         out.push('\n');
-        *offset = range.end;
+        *offset = if datagrams { 0 } else { range.end };
     }
     Ok(out)
 }
@@ -120,12 +140,12 @@ fn octet_range(span: &Span) -> String {
     }
 }
 
-fn spans(fields: &[Field], from: From, total: usize) -> Result<Vec<Span>, String> {
+fn spans(fields: &[Field], here: impl Fn(&Field) -> bool, total: usize) -> Result<Vec<Span>, String> {
     let absolute = |offset: i64| {
         let total = i64::try_from(total).unwrap_or(i64::MAX);
         usize::try_from(if offset < 0 { total + offset } else { offset }).ok().filter(|o| *o <= total as usize)
     };
-    let own = fields.iter().enumerate().filter(|(_, f)| f.from == from);
+    let own = fields.iter().enumerate().filter(|(_, f)| here(f));
     own.map(|(i, f)| {
         let end = f.end.map_or(Some(total), absolute);
         match (absolute(f.start), end) {
@@ -220,6 +240,20 @@ server → client, 18 octets
 ";
         let trimmed: Vec<&str> = shown.lines().map(str::trim_end).collect();
         assert_eq!(trimmed.join("\n"), expected.trim_end_matches('\n').to_string() + "\n", "{shown}");
+    }),
+    ("datagrams_begin_at_zero", || {
+        let journal = Journal::new(100);
+        let (client_name, server_name) = ("ship".to_string(), "quay".to_string());
+        let talk = Conversation { transport: Transport::Udp, client: None, server: None, client_name, server_name };
+        let c = journal.open(talk);
+        for text in ["ebb", "flood"] {
+            journal.data(c, From::Client, text.as_bytes());
+        }
+        let wanted = |script| wanted(&lines(script)).unwrap();
+        let shown = exchange(&journal, &wanted("client 2: 0..2 first")).unwrap();
+        assert!(shown.contains("0000  66 6c 6f 6f 64") && shown.contains("octets 0 to 1  first"), "{shown}");
+        let e = exchange(&journal, &wanted("client 3: 0..2 first")).unwrap_err();
+        assert!(e.contains("no datagram 3"), "{e}");
     }),
     ("fields_outside_are_errors", || {
         for (script, part) in [
