@@ -123,26 +123,35 @@ impl<'a> Stage<'a> {
         self.shown.push((terminal, shown));
     }
 
-    /// Starts a command. One that will announce itself is told to take any port; one that only `listens` gets a free one.
+    /// Starts a command. One that will announce itself is told to take any port, or any ports; one that only `listens`
+    /// gets a free one.
     fn start(&mut self, at: usize, name: &str, command: &str) -> Result<Program, String> {
         let later = self.script.steps[at + 1..].iter().filter(|s| s.terminal == name);
-        let mut own = later.map(|s| &s.action).take_while(|a| !matches!(a, Action::Command(_)));
-        let service = own.find_map(|action| match action {
-            Action::WaitLine(line) => announced(line).map(|(_, address, port)| (Some(address), port)),
-            Action::Listens(port) => Some((None, *port)),
-            _ => None,
-        });
-        let (command, first) = match service {
-            Some((Some(address), port)) => {
-                let asked = ports::replace_numbers(command, |_, n| (n == port).then_some(0));
+        let own = later.map(|s| &s.action).take_while(|a| !matches!(a, Action::Command(_)));
+        let (mut announced_ports, mut first_address, mut silent) = (Vec::new(), None, None);
+        for action in own {
+            match action {
+                Action::WaitLine(line) => {
+                    if let Some((_, address, port)) = announced(line) {
+                        announced_ports.push(port);
+                        first_address.get_or_insert(address);
+                    }
+                }
+                Action::Listens(port) => silent = Some(*port),
+                _ => {}
+            }
+        }
+        let (command, first) = match (first_address, silent) {
+            (Some(address), _) => {
+                let asked = ports::replace_numbers(command, |_, n| announced_ports.contains(&n).then_some(0));
                 let default = (asked == command).then(|| format!("{}0", address.trim_end_matches(char::is_numeric)));
                 (self.normaliser.ports.to_real(&asked), default)
             }
-            Some((None, port)) => {
+            (None, Some(port)) => {
                 self.normaliser.ports.lead(port, ports::free()?);
                 (self.normaliser.ports.to_real(command), None)
             }
-            _ => (self.normaliser.ports.to_real(command), None),
+            (None, None) => (self.normaliser.ports.to_real(command), None),
         };
         let command = programs::built(&command, &self.site.programs, first.as_deref())?;
         Program::start(&command, programs::is_plain(&command), &self.folder)
