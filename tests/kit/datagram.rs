@@ -20,7 +20,12 @@ pub struct Datagrams {
 impl Datagrams {
     /// A fresh socket on loopback for a dialogue with `peer`.
     pub fn open(peer: SocketAddr, name: &str, journal: &Journal) -> io::Result<Self> {
-        let socket = UdpSocket::bind((peer.ip(), 0))?;
+        Self::open_from(SocketAddr::new(peer.ip(), 0), peer, name, journal)
+    }
+
+    /// As [`Datagrams::open`], from an address of the check's choice.
+    pub fn open_from(ours: SocketAddr, peer: SocketAddr, name: &str, journal: &Journal) -> io::Result<Self> {
+        let socket = UdpSocket::bind(ours)?;
         let conversation = journal.open(Conversation {
             transport: Transport::Udp,
             client: socket.local_addr().ok(),
@@ -97,5 +102,32 @@ pub(crate) fn receive(socket: &UdpSocket, limit: Duration) -> Outcome<Option<(Ve
             Err(e) if netkata::error::is_timeout(&e) || e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(Failure::new("a datagram", netkata::error::cause_text(&e))),
         }
+    }
+}
+
+/// Addresses and refusals.
+impl Datagrams {
+    /// Our own address.
+    pub fn address(&self) -> Outcome<SocketAddr> {
+        self.socket.local_addr().map_err(|e| Failure::new("an address", netkata::error::cause_text(&e)))
+    }
+
+    /// Sends one datagram, which the other side refuses over ICMP. The kernel tells only a socket that is connected, so from
+    /// now on this one is.
+    pub fn expect_refusal(&mut self, octets: &[u8]) -> Outcome {
+        let connected = self.socket.connect(self.peer);
+        connected.map_err(|e| Failure::new("a socket with one peer", netkata::error::cause_text(&e)))?;
+        self.send(octets)?;
+        let _ = self.socket.set_read_timeout(Some(self.patience));
+        let got = match self.socket.recv(&mut [0; 1]) {
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
+                self.journal.note("refused");
+                return Ok(());
+            }
+            Err(e) if netkata::error::is_timeout(&e) => format!("nothing for {}", human::duration(self.patience)),
+            Err(e) => netkata::error::cause_text(&e),
+            Ok(_) => "a datagram".into(),
+        };
+        Err(Failure::new("a refusal", got))
     }
 }

@@ -74,11 +74,19 @@ impl UdpUpstream {
         self.socket.send_to(octets, to).map(drop).map_err(|e| unsent(&e))
     }
 
-    /// Sends a datagram from another port than the one that was asked: what a stranger can do to any UDP client.
-    pub fn reply_from_a_foreign_port(&mut self, to: SocketAddr, octets: &[u8]) -> Outcome {
+    /// Sends a datagram from another port than the one that was asked: what a stranger can do to any UDP client. Returns
+    /// the stranger's address.
+    pub fn reply_from_a_foreign_port(&mut self, to: SocketAddr, octets: &[u8]) -> Outcome<SocketAddr> {
         self.journal.note(format!("a stranger sends {} to that port", human::count(octets.len(), "octet")));
         let stranger = UdpSocket::bind("127.0.0.1:0").map_err(|e| unsent(&e))?;
-        stranger.send_to(octets, to).map(drop).map_err(|e| unsent(&e))
+        stranger.send_to(octets, to).and_then(|_| stranger.local_addr()).map_err(|e| unsent(&e))
+    }
+
+    /// From now on, what anybody sends here is refused over ICMP, as if the port were closed; it stays ours. Connected to
+    /// itself, a socket lets nobody else in, and the kernel says on its behalf that there is no such port.
+    pub fn refuse(&self) -> Outcome {
+        self.journal.note("from now on, the port refuses datagrams");
+        self.socket.connect(self.address).map_err(|e| Failure::new("a port that refuses", error::cause_text(&e)))
     }
 
     fn next(&mut self, limit: Duration) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {

@@ -98,6 +98,22 @@ fn a_udp_upstream() {
     assert!(upstream.expect_silence(Duration::from_secs(2)).unwrap_err().got.contains("thanks"));
 }
 
+/// A port can refuse datagrams, and a refusal can be expected.
+#[test]
+fn a_udp_upstream_that_refuses() {
+    let mut s = scene("relay");
+    let mut upstream = s.upstream_udp().unwrap();
+    let mut ship = s.datagrams_to(upstream.address()).unwrap();
+    ship.send(b"").unwrap();
+    let from = upstream.expect(b"").unwrap();
+    assert_eq!(from, ship.address().unwrap());
+    assert_eq!(ship.within(ms(5)).expect_refusal(b"berth?").unwrap_err().got, "nothing for 5ms");
+    upstream.refuse().unwrap();
+    ship.within(Duration::from_secs(5)).expect_refusal(b"berth?").unwrap();
+    // The address stays the check's own.
+    assert_eq!(s.datagrams_between(upstream.address(), from).map(drop).unwrap_err().got, "address already in use");
+}
+
 /// What a program opens for a connection can be counted, and its end waited for.
 #[cfg(target_os = "linux")]
 #[test]

@@ -4,6 +4,7 @@
 //! terminal, the process, the inputs.
 
 mod commands;
+mod datagrams;
 pub mod inputs;
 mod peers;
 mod process;

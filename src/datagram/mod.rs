@@ -3,6 +3,10 @@
 //! A UDP socket has no accept(2): every datagram brings its sender's address along. And what does not fit the buffer is
 //! thrown away by the kernel, without a word unless it is asked (recv(2), `MSG_TRUNC`).
 
+mod asked;
+
+pub use asked::reply;
+
 use crate::addr::{Network, resolve, resolve_listen};
 use crate::context::{Context, Ready};
 use crate::error::{self, Attempt, NetError, Result};
@@ -10,7 +14,7 @@ use crate::listen;
 use nix::sys::socket::{MsgFlags, SockaddrStorage, recvmsg};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// No datagram is longer: the length field has sixteen bits (RFC 768). Over IPv4 a payload is [`LONGEST_PAYLOAD`] at most.
@@ -39,6 +43,7 @@ fn bind_one(network: Network, address: SocketAddr) -> io::Result<UdpSocket> {
     if address.is_ipv6() {
         socket.set_only_v6(network == Network::Udp6)?;
     }
+    asked::ask(&socket, address)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
@@ -92,6 +97,9 @@ pub struct Received {
     pub whole: usize,
     /// Who sent it.
     pub from: SocketAddr,
+    /// Which of this machine's addresses it was sent to, when the socket is bound to all of them. [`reply`] answers from there;
+    /// a socket of its own for the answer is bound there.
+    pub to: Option<IpAddr>,
 }
 
 impl Received {
@@ -109,14 +117,16 @@ impl Received {
 pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Received> {
     let room = buffer.len();
     let mut parts = [IoSliceMut::new(buffer)];
-    let asked = if cfg!(target_os = "linux") { MsgFlags::MSG_TRUNC } else { MsgFlags::empty() };
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, None, asked)?;
+    let flags = if cfg!(target_os = "linux") { MsgFlags::MSG_TRUNC } else { MsgFlags::empty() };
+    let mut told = asked::Room([0; 128]);
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut told.0), flags)?;
     let len = message.bytes.min(room);
     let cut = message.flags.contains(MsgFlags::MSG_TRUNC);
     let from = message.address.as_ref().and_then(socket_address);
     // A connected socket may leave the sender out; it has only one.
     let from = from.map_or_else(|| socket.peer_addr(), Ok)?;
-    Ok(Received { len, whole: if cut { message.bytes.max(room + 1) } else { len }, from })
+    let to = message.cmsgs()?.find_map(asked::told);
+    Ok(Received { len, whole: if cut { message.bytes.max(room + 1) } else { len }, from, to })
 }
 
 fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
@@ -181,7 +191,7 @@ mod tests {
             ship.send_to(sent.as_bytes(), to).expect("send");
             let got = receive(&quay, &mut buffer).expect("receive");
             let whole = if cfg!(target_os = "linux") { whole } else { whole.min(5) };
-            assert_eq!(got, Received { len, whole, from: ship.local_addr().expect("address") });
+            assert_eq!(got, Received { len, whole, from: ship.local_addr().expect("address"), to: None });
             assert_eq!(got.is_truncated(), whole > 4);
             assert_eq!(&buffer[..got.len], &sent.as_bytes()[..len]);
         }
