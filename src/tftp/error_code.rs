@@ -18,7 +18,7 @@ impl ErrorCode {
     /// Illegal TFTP operation.
     pub const ILLEGAL_OPERATION: Self = Self(4);
     /// Unknown transfer ID: a packet from a port that has no part in the transfer. The only ERROR that ends nothing
-    /// (RFC 1350, section 4).
+    /// (RFC 1350, sections 2 and 4).
     pub const UNKNOWN_TRANSFER_ID: Self = Self(5);
     /// File already exists.
     pub const FILE_EXISTS: Self = Self(6);

@@ -1,6 +1,7 @@
 //! What can be wrong with a packet, and where.
 
 use super::opcode::Opcode;
+use crate::human::count;
 use std::fmt;
 
 /// A packet cannot be read, or may not be written.
@@ -17,8 +18,10 @@ pub struct Fault {
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// The packet ends before this field does.
+    /// The packet ends where this field should begin.
     Missing(&'static str),
+    /// A number of two octets, and only the first is there.
+    Half(&'static str),
     /// A text without the NUL that ends it.
     NoNul(&'static str),
     /// A text of no octets where one is needed.
@@ -41,7 +44,7 @@ pub enum What {
 impl Fault {
     /// Whether a longer datagram might have been right: the packet was cut, or never finished.
     pub fn is_incomplete(&self) -> bool {
-        matches!(self.what, What::Missing(_) | What::NoNul(_))
+        matches!(self.what, What::Missing(_) | What::Half(_) | What::NoNul(_))
     }
 }
 
@@ -53,12 +56,13 @@ impl fmt::Display for Fault {
         write!(f, "octet {}: ", self.offset)?;
         match self.what {
             What::Missing(field) => write!(f, "the {field} is missing"),
+            What::Half(field) => write!(f, "half of the {field} is missing"),
             What::NoNul(field) => write!(f, "no NUL ends the {field}"),
             What::Empty(field) => write!(f, "the {field} is empty"),
             What::NulInside(field) => write!(f, "a NUL inside the {field}"),
             What::UnknownOpcode(code) => write!(f, "no packet has opcode {code}"),
-            What::TrailingOctets(n) => write!(f, "{n} octets behind the end"),
-            What::TooLong { octets, limit } => write!(f, "{octets} octets; {limit} are allowed"),
+            What::TrailingOctets(n) => write!(f, "{} behind the end", count(n, "octet")),
+            What::TooLong { octets, limit } => write!(f, "{octets} octets, and no more than {limit} are allowed"),
         }
     }
 }

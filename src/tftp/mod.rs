@@ -19,6 +19,7 @@ mod opcode;
 mod options;
 mod packet;
 mod request;
+mod shown;
 
 pub use block::Block;
 pub use error_code::ErrorCode;

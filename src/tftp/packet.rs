@@ -130,8 +130,9 @@ fn number(
     at: std::ops::Range<usize>,
     field: &'static str,
 ) -> Result<u16, Fault> {
-    match datagram.get(at) {
+    match datagram.get(at.start..datagram.len().min(at.end)) {
         Some(&[high, low]) => Ok(u16::from_be_bytes([high, low])),
+        Some([_]) => Err(Fault { packet, offset: datagram.len(), what: What::Half(field) }),
         _ => Err(Fault { packet, offset: datagram.len(), what: What::Missing(field) }),
     }
 }
