@@ -3,17 +3,17 @@
 //! An acknowledgement says only that the peer's *kernel* has the octets. Linux tells more: how many octets wait in the
 //! receive queue of a TCP socket (sock_diag(7)); none, once the program has read. Elsewhere a short pause must do.
 
+use crate::patience::Wait;
 use crate::stream::Stream;
 use netkata::sock_diag;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Waits until the receive queue at the other end of this connection is empty, or `limit` has passed: the dialogue
+/// Waits until the receive queue at the other end of this connection is empty, or `wait` is over: the dialogue
 /// goes on either way, and its next expectation shows what is wrong.
-pub fn wait(stream: &Stream, limit: Duration) {
-    let until = Instant::now() + limit;
+pub fn wait(stream: &Stream, mut wait: Wait) {
     let Some((ours, theirs)) = stream.addresses() else { return pause() };
-    while Instant::now() < until {
+    while wait.until().is_some() {
         match sock_diag::connection(theirs, ours).ok().flatten().map(|socket| socket.receive_queue) {
             Some(0) => return,
             // The kernel moves the octets within microseconds; to ask is the only way to see it.

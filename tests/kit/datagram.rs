@@ -1,12 +1,12 @@
 //! One conversation of a check over UDP: datagrams sent and expected, one by one.
 
 use crate::failure::{Failure, Outcome};
-use crate::talk::PATIENCE;
+use crate::patience::{PATIENCE, RunQueue, Wait};
 use netkata::tap::{Conversation, From, Journal, Transport};
 use netkata::{hexdump, human};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A UDP socket that talks to one subject.
 pub struct Datagrams {
@@ -15,6 +15,7 @@ pub struct Datagrams {
     journal: Journal,
     conversation: usize,
     patience: Duration,
+    queue: RunQueue,
 }
 
 impl Datagrams {
@@ -33,7 +34,20 @@ impl Datagrams {
             client_name: "grader".into(),
             server_name: name.into(),
         });
-        Ok(Self { socket, peer, journal: journal.clone(), conversation, patience: PATIENCE })
+        Ok(Self {
+            socket,
+            peer,
+            journal: journal.clone(),
+            conversation,
+            patience: PATIENCE,
+            queue: RunQueue::default(),
+        })
+    }
+
+    /// Who has to wait for a processor in this conversation.
+    pub fn queueing_at(mut self, queue: &RunQueue) -> Self {
+        self.queue = queue.clone();
+        self
     }
 
     /// How long the following expectations wait.
@@ -57,7 +71,7 @@ impl Datagrams {
 
     /// Waits for one datagram from the subject's address.
     pub fn receive(&mut self) -> Outcome<Vec<u8>> {
-        match self.next(self.patience)? {
+        match self.next(Wait::new(self.patience, &self.queue))? {
             Some((octets, from)) if from == self.peer => Ok(octets),
             Some((_, from)) => Err(Failure::new(format!("an answer from {}", self.peer), format!("one from {from}"))),
             None => Err(Failure::new("a datagram", format!("nothing for {}", human::duration(self.patience)))),
@@ -66,7 +80,7 @@ impl Datagrams {
 
     /// Waits for `time` and expects no datagram.
     pub fn expect_silence(&mut self, time: Duration) -> Outcome {
-        match self.next(time)? {
+        match self.next(time.into())? {
             None => Ok(()),
             Some((octets, _)) => Err(Failure::new(
                 format!("silence for {}", human::duration(time)),
@@ -75,8 +89,8 @@ impl Datagrams {
         }
     }
 
-    fn next(&mut self, limit: Duration) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
-        let came = receive(&self.socket, limit)?;
+    fn next(&mut self, wait: Wait) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
+        let came = receive(&self.socket, wait)?;
         if let Some((octets, _)) = &came {
             self.journal.data(self.conversation, From::Server, octets);
         }
@@ -84,15 +98,11 @@ impl Datagrams {
     }
 }
 
-/// The next datagram and its sender, if one comes within `limit`.
-pub(crate) fn receive(socket: &UdpSocket, limit: Duration) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
-    let until = Instant::now() + limit;
+/// The next datagram and its sender, if one comes while `wait` lasts.
+pub(crate) fn receive(socket: &UdpSocket, mut wait: Wait) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
     let mut buffer = vec![0; 65_536];
     loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(None);
-        }
+        let Some(left) = wait.left() else { return Ok(None) };
         let _ = socket.set_read_timeout(Some(left));
         match socket.recv_from(&mut buffer) {
             Ok((n, from)) => {

@@ -28,6 +28,7 @@ pub mod message;
 pub mod mutant;
 pub mod output;
 pub mod package;
+pub mod patience;
 pub mod program;
 pub mod scene;
 pub mod stream;

@@ -1,6 +1,7 @@
 //! A program's standard output or standard error, read by a thread as it comes.
 
 use crate::console;
+use crate::patience::Wait;
 use netkata::tap::{From, Journal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, Read, Write};
@@ -129,10 +130,15 @@ impl Output {
         }
     }
 
-    /// The next whole line, without its line end, within `limit`. `Err` gives what has come of it so far, and whether
+    /// The next whole line, without its line end, within its limit. `Err` gives what has come of it so far, and whether
     /// the stream has ended.
-    pub fn line(&self, limit: Duration) -> Result<String, (String, bool)> {
-        self.wait(limit, |rest, ended| {
+    pub fn line(&self, limit: impl Into<Wait>) -> Result<String, (String, bool)> {
+        self.line_within(&mut limit.into())
+    }
+
+    /// As [`Output::line`], one of several lines that come within a limit together.
+    pub fn line_within(&self, wait: &mut Wait) -> Result<String, (String, bool)> {
+        self.wait(wait, |rest, ended| {
             let end = rest.iter().position(|&o| o == b'\n');
             match end {
                 Some(end) => Some((String::from_utf8_lossy(&rest[..end]).trim_end_matches('\r').to_string(), end + 1)),
@@ -143,8 +149,8 @@ impl Output {
     }
 
     /// Waits until `text` has been written after what was met before, and moves past it.
-    pub fn contains(&self, text: &str, limit: Duration) -> Result<(), (String, bool)> {
-        self.wait(limit, |rest, _| {
+    pub fn contains(&self, text: &str, limit: impl Into<Wait>) -> Result<(), (String, bool)> {
+        self.wait(&mut limit.into(), |rest, _| {
             let at = rest.windows(text.len().max(1)).position(|w| w == text.as_bytes())?;
             Some(((), at + text.len()))
         })
@@ -174,18 +180,17 @@ impl Output {
         String::from_utf8_lossy(&state.octets[state.cursor..]).into_owned()
     }
 
-    fn wait<T>(&self, limit: Duration, find: impl Fn(&[u8], bool) -> Option<(T, usize)>) -> Result<T, (String, bool)> {
-        let until = Instant::now() + limit;
+    fn wait<T>(&self, wait: &mut Wait, find: impl Fn(&[u8], bool) -> Option<(T, usize)>) -> Result<T, (String, bool)> {
         let mut state = self.lock();
         loop {
             if let Some((found, used)) = find(&state.octets[state.cursor..], state.ended) {
                 state.cursor += used;
                 return Ok(found);
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if state.ended || left.is_zero() {
+            let left = if state.ended { None } else { wait.left() };
+            let Some(left) = left else {
                 return Err((String::from_utf8_lossy(&state.octets[state.cursor..]).into_owned(), state.ended));
-            }
+            };
             state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }

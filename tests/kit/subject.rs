@@ -3,6 +3,7 @@
 use crate::console::{self, Console, Keyboard};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Flow, Output};
+use crate::patience::{RunQueue, Wait};
 use netkata::tap::{Conversation, From, Journal, Kind, Transport};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -88,10 +89,9 @@ impl Subject {
     /// Reads lines until one says `listening on SCHEME://ADDRESS`, and returns the address: `127.0.0.1:40123`, the path of
     /// a socket file, or `@name` for `listening on unix:@name`.
     pub fn announced(&self) -> Outcome<String> {
-        let until = Instant::now() + START;
+        let mut wait = self.patience(START);
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.stdout.line(left) {
+            match self.stdout.line_within(&mut wait) {
                 Ok(line) => {
                     if let Some(address) = line.strip_prefix("listening on ").and_then(address_in) {
                         return Ok(address.into());
@@ -177,7 +177,7 @@ impl Subject {
 
     /// Waits for the process to end.
     pub fn exit(&mut self, limit: Duration) -> Outcome<ExitStatus> {
-        let until = Instant::now() + limit;
+        let mut wait = self.patience(limit);
         loop {
             if let Some(status) = self.poll()? {
                 // What it said last may still be in the pipes.
@@ -187,7 +187,7 @@ impl Subject {
                 self.journal.note(describe(status));
                 return Ok(status);
             }
-            if Instant::now() >= until {
+            if wait.until().is_none() {
                 return Err(Failure::new(
                     format!("the program to end within {}", netkata::human::duration(limit)),
                     "it still runs",
@@ -204,6 +204,10 @@ impl Subject {
             self.status = self.child.try_wait().map_err(|e| Failure::new("the program's status", e.to_string()))?;
         }
         Ok(self.status)
+    }
+
+    fn patience(&self, limit: Duration) -> Wait {
+        Wait::new(limit, &RunQueue::of(self.pid()))
     }
 
     /// The process ID, for /proc and signals.

@@ -5,6 +5,7 @@
 
 use crate::consumed;
 use crate::failure::{Failure, Outcome};
+use crate::patience::{RunQueue, Wait};
 use crate::stream::Stream;
 use netkata::deadline::DeadlineStream;
 use netkata::tap::{From, Journal, Kind};
@@ -15,8 +16,8 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long an expectation waits, unless [`Talk::within`] says otherwise.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub use crate::patience::PATIENCE;
+
 /// After a wrong octet: how long to go on reading, so that the message shows more than the first segment.
 const AFTERMATH: Duration = Duration::from_millis(60);
 /// What one expectation reads at the most.
@@ -44,6 +45,7 @@ pub struct Talk {
     pending: Vec<u8>,
     closed: Option<Close>,
     patience: Duration,
+    queue: RunQueue,
     leftovers: Leftovers,
     /// The dialogue is over: what comes in this last moment is chance, and is not written down.
     dropped: bool,
@@ -64,6 +66,7 @@ impl Talk {
             pending: Vec::new(),
             closed: None,
             patience: PATIENCE,
+            queue: RunQueue::default(),
             leftovers: Leftovers::default(),
             dropped: false,
         }
@@ -72,6 +75,12 @@ impl Talk {
     /// When this conversation ends, octets that nobody expected are put there.
     pub fn tell(mut self, leftovers: &Leftovers) -> Self {
         self.leftovers = leftovers.clone();
+        self
+    }
+
+    /// Who has to wait for a processor in this conversation.
+    pub fn queueing_at(mut self, queue: &RunQueue) -> Self {
+        self.queue = queue.clone();
         self
     }
 
@@ -91,10 +100,23 @@ impl Talk {
     /// Sends all of it.
     pub fn send(&mut self, octets: &[u8]) -> Outcome {
         self.journal.data(self.conversation, self.me, octets);
-        self.stream.set_write_deadline(Instant::now() + self.patience.max(PATIENCE));
-        self.stream.write_all(octets).map_err(|e| {
+        let wait = Wait::new(self.patience.max(PATIENCE), &self.queue);
+        self.write_all(octets, wait).map_err(|e| {
             Failure::new(format!("the program to take {}", human::count(octets.len(), "octet")), self.describe(&e))
         })
+    }
+
+    fn write_all(&mut self, mut octets: &[u8], mut wait: Wait) -> io::Result<()> {
+        while !octets.is_empty() {
+            let until = wait.until().ok_or(io::ErrorKind::TimedOut)?;
+            self.stream.set_write_deadline(until);
+            match self.stream.write(octets) {
+                Ok(n) => octets = &octets[n..],
+                Err(e) if error::is_timeout(&e) || e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 
     /// Sends as much as the program and the kernels between take before they stop taking. Returns how much that was.
@@ -130,12 +152,12 @@ impl Talk {
     pub fn send_until_reset(&mut self, octets: &[u8]) -> Outcome {
         let said = format!("{} again and again, until the connection breaks", human::count(octets.len(), "octet"));
         self.journal.event(self.conversation, Kind::Note(said));
-        let until = Instant::now() + self.patience;
-        self.stream.set_write_deadline(until);
-        while Instant::now() < until {
+        let mut wait = self.wait();
+        while let Some(until) = wait.until() {
+            self.stream.set_write_deadline(until);
             match self.stream.write(octets) {
                 Ok(_) => {}
-                Err(e) if error::is_timeout(&e) => break,
+                Err(e) if error::is_timeout(&e) => {}
                 Err(_) => {
                     self.see_close(Close::Rst);
                     return Ok(());
@@ -154,7 +176,7 @@ impl Talk {
             self.send(&octets[from..cut])?;
             from = cut;
             if cut < octets.len() {
-                consumed::wait(self.stream.get_ref(), self.patience);
+                consumed::wait(self.stream.get_ref(), self.wait());
             }
         }
         Ok(())
@@ -164,7 +186,7 @@ impl Talk {
     /// many it took.
     pub fn drip(&mut self, octets: &[u8], pause: Duration) -> usize {
         for (sent, octet) in octets.iter().enumerate() {
-            let _ = self.overhear(pause);
+            let _ = self.overhear(pause.into());
             if self.closed.is_some() || !self.pending.is_empty() || self.send(&[*octet]).is_err() {
                 return sent;
             }
@@ -206,7 +228,7 @@ impl Talk {
 
     /// Waits until the program has read everything sent so far (where the system tells; on Linux it does).
     pub fn wait_until_read(&mut self) {
-        consumed::wait(self.stream.get_ref(), self.patience);
+        consumed::wait(self.stream.get_ref(), self.wait());
     }
 
     /// Does nothing for a while, as a slow client does.
@@ -219,16 +241,15 @@ impl Talk {
 
     /// Waits for exactly these octets. What comes after them stays for the next expectation.
     pub fn expect(&mut self, expected: &[u8]) -> Outcome {
-        let enough = self.fill(expected.len(), |got| !expected.starts_with(&got[..got.len().min(expected.len())]));
+        let enough =
+            self.fill(expected.len(), self.wait(), |got| !expected.starts_with(&got[..got.len().min(expected.len())]));
         if self.pending.starts_with(expected) {
             self.pending.drain(..expected.len());
             return Ok(());
         }
         if enough.is_ok() && self.pending.len() < expected.len() {
             // A wrong octet: read on a little, for the sake of the message.
-            let patience = std::mem::replace(&mut self.patience, AFTERMATH);
-            let _ = self.fill(expected.len(), |_| false);
-            self.patience = patience;
+            let _ = self.fill(expected.len(), AFTERMATH.into(), |_| false);
         }
         let state = match &enough {
             Err(state) => state.clone(),
@@ -240,7 +261,7 @@ impl Talk {
 
     /// Waits for `n` octets and returns them.
     pub fn read_exactly(&mut self, n: usize) -> Outcome<Vec<u8>> {
-        match self.fill(n, |_| false) {
+        match self.fill(n, self.wait(), |_| false) {
             Ok(()) => Ok(self.pending.drain(..n).collect()),
             Err(state) => Err(Failure::new(
                 human::count(n, "octet"),
@@ -251,7 +272,7 @@ impl Talk {
 
     /// Waits for a line of at most `limit` octets and returns it with its line end.
     pub fn read_line(&mut self, limit: usize) -> Outcome<Vec<u8>> {
-        let filled = self.fill(limit, |got| got.contains(&b'\n'));
+        let filled = self.fill(limit, self.wait(), |got| got.contains(&b'\n'));
         if let Some(end) = self.pending.iter().position(|&o| o == b'\n') {
             return Ok(self.pending.drain(..=end).collect());
         }
@@ -262,7 +283,7 @@ impl Talk {
 
     /// Reads to the end of the stream, which must be clean.
     pub fn read_to_end(&mut self) -> Outcome<Vec<u8>> {
-        let state = self.fill(LIMIT, |_| false).err().unwrap_or_else(|| "no end in 64 MiB".into());
+        let state = self.fill(LIMIT, self.wait(), |_| false).err().unwrap_or_else(|| "no end in 64 MiB".into());
         if self.closed == Some(Close::Fin) {
             return Ok(std::mem::take(&mut self.pending));
         }
@@ -272,7 +293,7 @@ impl Talk {
 
     /// Reads until the program closes or resets the connection; returns what came, and which it was.
     pub fn read_until_closed(&mut self) -> Outcome<(Vec<u8>, Close)> {
-        let state = self.fill(LIMIT, |_| false).err().unwrap_or_else(|| "no end in 64 MiB".into());
+        let state = self.fill(LIMIT, self.wait(), |_| false).err().unwrap_or_else(|| "no end in 64 MiB".into());
         match self.closed {
             Some(close) => Ok((std::mem::take(&mut self.pending), close)),
             None => Err(Failure::new("the program to close the connection", state)),
@@ -281,7 +302,7 @@ impl Talk {
 
     /// As [`Talk::read_to_end`], for a stream that is to end before it has brought more than `limit` octets.
     pub fn read_to_end_within(&mut self, limit: usize) -> Outcome<Vec<u8>> {
-        if self.fill(limit + 1, |_| false).is_ok() {
+        if self.fill(limit + 1, self.wait(), |_| false).is_ok() {
             let got = format!("more than {}, and the connection is still open", human::count(limit, "octet"));
             return Err(Failure::new("the program to close the connection (FIN)", got));
         }
@@ -290,7 +311,7 @@ impl Talk {
 
     /// Waits for `time` and expects nothing to come, not even a close.
     pub fn expect_silence(&mut self, time: Duration) -> Outcome {
-        let _ = self.overhear(time);
+        let _ = self.overhear(time.into());
         let shown = human::duration(time);
         let got = match (self.pending.is_empty(), self.closed) {
             (true, None) => {
@@ -305,7 +326,7 @@ impl Talk {
 
     /// Waits for the end of the stream; octets before it are left over, and wrong.
     pub fn expect_close(&mut self, close: Close) -> Outcome {
-        let filled = self.overhear(self.patience);
+        let filled = self.overhear(self.wait());
         let wanted = match close {
             Close::Fin => "the program to close the connection (FIN)",
             Close::Rst => "the program to reset the connection (RST)",
@@ -343,20 +364,21 @@ impl Talk {
 
     /// Waits for `time` and expects no further octets; a close is no octet.
     pub fn expect_no_more(&mut self, time: Duration) -> Outcome {
-        let _ = self.overhear(time);
+        let _ = self.overhear(time.into());
         if self.pending.is_empty() { Ok(()) } else { Err(Failure::new("nothing more", self.overheard("left over"))) }
     }
 
-    /// Waits for `time` for octets that should not come. When some do, a few more are read for the sake of the message.
-    fn overhear(&mut self, time: Duration) -> Result<(), String> {
-        let patience = std::mem::replace(&mut self.patience, time);
-        let came = self.fill(1, |_| false);
+    /// Waits for octets that should not come. When some do, a few more are read for the sake of the message.
+    fn overhear(&mut self, wait: Wait) -> Result<(), String> {
+        let came = self.fill(1, wait, |_| false);
         if came.is_ok() {
-            self.patience = AFTERMATH;
-            let _ = self.fill(UNEXPECTED, |_| false);
+            let _ = self.fill(UNEXPECTED, AFTERMATH.into(), |_| false);
         }
-        self.patience = patience;
         came
+    }
+
+    fn wait(&self) -> Wait {
+        Wait::new(self.patience, &self.queue)
     }
 
     /// How many came, and the first of them as text.
@@ -365,13 +387,16 @@ impl Talk {
     }
 
     /// Reads until `n` octets are pending or `enough` says so. `Err` says in words why that cannot be.
-    fn fill(&mut self, n: usize, enough: impl Fn(&[u8]) -> bool) -> Result<(), String> {
+    fn fill(&mut self, n: usize, mut wait: Wait, enough: impl Fn(&[u8]) -> bool) -> Result<(), String> {
         let mut buffer = vec![0; n.clamp(1, 1 << 18)];
-        self.stream.set_read_deadline(Instant::now() + self.patience);
         while self.pending.len() < n && (self.pending.is_empty() || !enough(&self.pending)) {
             if self.closed.is_some() {
                 return Err(self.state());
             }
+            let Some(until) = wait.until() else {
+                return Err(format!("nothing for {}", human::duration(wait.limit())));
+            };
+            self.stream.set_read_deadline(until);
             // No further than the expectation goes: how far ahead the program is differs from run to run.
             let room = (n - self.pending.len()).min(buffer.len());
             match self.stream.read(&mut buffer[..room]) {
@@ -382,10 +407,7 @@ impl Talk {
                     }
                     self.pending.extend_from_slice(&buffer[..got]);
                 }
-                Err(e) if error::is_timeout(&e) => {
-                    return Err(format!("nothing for {}", human::duration(self.patience)));
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if error::is_timeout(&e) || e.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => self.see_close(Close::Rst),
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::datagram::receive;
 use crate::failure::{Failure, Outcome};
-use crate::talk::PATIENCE;
+use crate::patience::{PATIENCE, RunQueue, Wait};
 use netkata::tap::{Conversation, From, Journal, Transport};
 use netkata::{error, hexdump, human};
 use std::collections::HashMap;
@@ -20,6 +20,7 @@ pub struct UdpUpstream {
     /// The conversation with each sender.
     known: HashMap<SocketAddr, usize>,
     patience: Duration,
+    queue: RunQueue,
 }
 
 impl UdpUpstream {
@@ -28,12 +29,26 @@ impl UdpUpstream {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         let address = socket.local_addr()?;
         let (journal, subject) = (journal.clone(), subject.to_string());
-        Ok(Self { socket, address, journal, subject, known: HashMap::new(), patience: PATIENCE })
+        Ok(Self {
+            socket,
+            address,
+            journal,
+            subject,
+            known: HashMap::new(),
+            patience: PATIENCE,
+            queue: RunQueue::default(),
+        })
     }
 
     /// Where it is.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Who has to wait for a processor in this conversation.
+    pub fn queueing_at(mut self, queue: &RunQueue) -> Self {
+        self.queue = queue.clone();
+        self
     }
 
     /// How long the following expectations wait.
@@ -44,7 +59,7 @@ impl UdpUpstream {
 
     /// Waits for a datagram; returns it and who sent it.
     pub fn receive(&mut self) -> Outcome<(Vec<u8>, SocketAddr)> {
-        match self.next(self.patience)? {
+        match self.next(Wait::new(self.patience, &self.queue))? {
             Some(came) => Ok(came),
             None => Err(Failure::new("a datagram", format!("nothing for {}", human::duration(self.patience)))),
         }
@@ -58,7 +73,7 @@ impl UdpUpstream {
 
     /// Waits for `time` and expects no datagram.
     pub fn expect_silence(&mut self, time: Duration) -> Outcome {
-        match self.next(time)? {
+        match self.next(time.into())? {
             None => Ok(()),
             Some((octets, _)) => Err(Failure::new(
                 format!("silence for {}", human::duration(time)),
@@ -89,8 +104,8 @@ impl UdpUpstream {
         self.socket.connect(self.address).map_err(|e| Failure::new("a port that refuses", error::cause_text(&e)))
     }
 
-    fn next(&mut self, limit: Duration) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
-        let came = receive(&self.socket, limit)?;
+    fn next(&mut self, wait: Wait) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
+        let came = receive(&self.socket, wait)?;
         if let Some((octets, from)) = &came {
             let conversation = self.conversation(*from);
             self.journal.data(conversation, From::Client, octets);

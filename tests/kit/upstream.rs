@@ -1,6 +1,7 @@
 //! What the grader listens on, for subjects that dial: a client's server, or the upstream of a relay.
 
 use crate::failure::{Failure, Outcome};
+use crate::patience::{RunQueue, Wait};
 use crate::stream::Stream;
 use crate::talk::{Leftovers, PATIENCE, Talk};
 use netkata::context::{Context, Ready};
@@ -33,6 +34,7 @@ enum Listener {
 pub(crate) struct Scribe {
     pub journal: Journal,
     pub leftovers: Leftovers,
+    pub queue: RunQueue,
     /// Who dials.
     pub subject: String,
     /// Whom the grader plays.
@@ -75,7 +77,7 @@ impl Upstream {
 
     /// Waits for the subject to connect.
     pub fn accept(&self) -> Outcome<Talk> {
-        if !self.is_anybody_there(PATIENCE * 2)? {
+        if !self.is_anybody_there(Wait::new(PATIENCE * 2, &self.scribe.queue))? {
             return Err(Failure::new("the program to connect", "it did not within 4 s"));
         }
         let stream = match &self.listener {
@@ -87,12 +89,21 @@ impl Upstream {
 
     /// Waits for `time`, and nobody connects.
     pub fn expect_nobody(&self, time: Duration) -> Outcome {
-        if self.is_anybody_there(time)? { Err(Failure::new("nobody to connect", "a connection")) } else { Ok(()) }
+        if self.is_anybody_there(time.into())? {
+            Err(Failure::new("nobody to connect", "a connection"))
+        } else {
+            Ok(())
+        }
     }
 
-    fn is_anybody_there(&self, time: Duration) -> Outcome<bool> {
-        let ready = Context::new().with_timeout(time).wait_readable(self).map_err(|e| lost("poll", &e))?;
-        Ok(ready == Ready::Socket)
+    fn is_anybody_there(&self, mut wait: Wait) -> Outcome<bool> {
+        while let Some(left) = wait.left() {
+            let ready = Context::new().with_timeout(left).wait_readable(self).map_err(|e| lost("poll", &e))?;
+            if ready == Ready::Socket {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -125,7 +136,7 @@ impl Scribe {
                 Conversation { transport, client: theirs, server: ours, client_name: name, server_name: grader }
             }
         });
-        Talk::new(stream, &self.journal, conversation, me).tell(&self.leftovers)
+        Talk::new(stream, &self.journal, conversation, me).tell(&self.leftovers).queueing_at(&self.queue)
     }
 }
 

@@ -31,7 +31,9 @@ impl Scene {
             launch.command.splice(0..0, ["sh".into(), "-c".into(), shell]);
         }
         let console = Console { shown, ..self.console };
-        self.subject = Some(Subject::start_at(console, &launch, arguments, &self.journal)?);
+        let subject = Subject::start_at(console, &launch, arguments, &self.journal)?;
+        self.queue.watch(subject.pid());
+        self.subject = Some(subject);
         self.exit_seen = false;
         Ok(())
     }

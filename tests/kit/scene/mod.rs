@@ -13,6 +13,7 @@ mod terminal;
 
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
+use crate::patience::RunQueue;
 use crate::subject::{Launch, Subject, describe};
 use crate::talk::{Leftovers, Talk};
 use crate::upstream::{Scribe, Upstream};
@@ -41,6 +42,7 @@ pub struct Scene {
     sockets: usize,
     descriptors: Option<u32>,
     leftovers: Leftovers,
+    queue: RunQueue,
     kept: Vec<Talk>,
     bound: Vec<Socket>,
 }
@@ -62,6 +64,7 @@ impl Scene {
             sockets: 0,
             descriptors: None,
             leftovers: Leftovers::default(),
+            queue: RunQueue::default(),
             kept: Vec::new(),
             bound: Vec::new(),
         }
@@ -99,8 +102,8 @@ impl Scene {
 
     /// Writes a conversation of this check down; the grader appears as `role`.
     fn scribe(&self, role: &'static str) -> Scribe {
-        let (journal, leftovers) = (self.journal.clone(), self.leftovers.clone());
-        Scribe { journal, leftovers, subject: self.launch.name.clone(), role }
+        let (journal, leftovers, queue) = (self.journal.clone(), self.leftovers.clone(), self.queue.clone());
+        Scribe { journal, leftovers, queue, subject: self.launch.name.clone(), role }
     }
 }
 

@@ -119,6 +119,7 @@ impl Scene {
 
     /// A UDP service of the grader's on a free port of loopback.
     pub fn upstream_udp(&mut self) -> Outcome<UdpUpstream> {
-        UdpUpstream::open(&self.launch.name, &self.journal).map_err(|e| refused("a UDP port", &e))
+        let opened = UdpUpstream::open(&self.launch.name, &self.journal);
+        opened.map(|socket| socket.queueing_at(&self.queue)).map_err(|e| refused("a UDP port", &e))
     }
 }

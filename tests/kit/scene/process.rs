@@ -2,10 +2,10 @@
 
 use super::{Scene, panic_line};
 use crate::failure::{Failure, Outcome};
+use crate::patience::{PATIENCE, Wait};
 use crate::subject::{Subject, describe};
-use crate::talk::PATIENCE;
 use nix::sys::signal::Signal;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 impl Scene {
     /// Sends a signal.
@@ -73,10 +73,10 @@ impl Scene {
 
     /// Waits until the subject has no more than so many descriptors open: what it opened for a connection is closed with it.
     pub fn expect_descriptors(&mut self, most: usize) -> Outcome {
-        let until = Instant::now() + PATIENCE;
+        let mut wait = Wait::new(PATIENCE, &self.queue);
         loop {
             match self.descriptors()? {
-                Some(open) if open > most && Instant::now() >= until => {
+                Some(open) if open > most && wait.until().is_none() => {
                     return Err(Failure::new(
                         // Not their number: it depends on what the grader's own parent left open.
                         "no more open descriptors than before",

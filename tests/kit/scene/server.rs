@@ -4,8 +4,9 @@ use super::{Scene, refused};
 use crate::datagram::Datagrams;
 use crate::failure::{Failure, Outcome};
 use crate::listener;
+use crate::patience::{PATIENCE, Wait};
 use crate::stream::Stream;
-use crate::talk::{PATIENCE, Talk};
+use crate::talk::Talk;
 use netkata::human;
 use netkata::tap::From;
 use socket2::{Domain, Socket, Type};
@@ -13,7 +14,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 impl Scene {
     /// Starts the subject on a free port of loopback and reads where it listens.
@@ -103,7 +104,8 @@ impl Scene {
     /// Datagrams to and from the subject's UDP address.
     pub fn datagrams(&mut self) -> Outcome<Datagrams> {
         let address = self.address()?;
-        Datagrams::open(address, &self.launch.name, &self.journal).map_err(|e| refused("a UDP socket", &e))
+        let opened = Datagrams::open(address, &self.launch.name, &self.journal);
+        opened.map(|socket| socket.queueing_at(&self.queue)).map_err(|e| refused("a UDP socket", &e))
     }
 
     /// Keeps a conversation open for as long as the subject runs, and looks at it no more: so that what the subject does when
@@ -132,8 +134,8 @@ impl Scene {
     /// nobody connects to find out: a probe would be a client like any other.
     pub fn expect_refusal(&mut self) -> Outcome {
         let place = self.place()?;
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until {
+        let mut wait = Wait::new(PATIENCE, &self.queue);
+        while wait.until().is_some() {
             let refusal = match dial_unix(&place) {
                 Some(dialled) => dialled.err(),
                 None => self.address().map(refusal_of)?,

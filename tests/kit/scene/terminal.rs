@@ -4,7 +4,7 @@ use super::Scene;
 use crate::console::{self, Kind};
 use crate::failure::{Failure, Outcome};
 use crate::output::Flow;
-use crate::talk::PATIENCE;
+use crate::patience::{PATIENCE, Wait};
 use std::time::Duration;
 
 impl Scene {
@@ -57,6 +57,10 @@ impl Scene {
         }
     }
 
+    fn patience(&self) -> Wait {
+        Wait::new(PATIENCE * 2, &self.queue)
+    }
+
     // ---- typing and reading ----
 
     /// Types a line on the subject's standard input.
@@ -78,13 +82,13 @@ impl Scene {
     /// Waits for this text on standard output, after what was met before.
     pub fn expect_output(&mut self, text: &str) -> Outcome {
         let output = self.subject()?.stdout.clone();
-        output.contains(text, PATIENCE * 2).map_err(|(rest, ended)| missing(text, "standard output", &rest, ended))
+        output.contains(text, self.patience()).map_err(|(rest, ended)| missing(text, "standard output", &rest, ended))
     }
 
     /// The next line of standard output.
     pub fn output_line(&mut self) -> Outcome<String> {
         let output = self.subject()?.stdout.clone();
-        output.line(PATIENCE * 2).map_err(|(rest, ended)| missing("a line", "standard output", &rest, ended))
+        output.line(self.patience()).map_err(|(rest, ended)| missing("a line", "standard output", &rest, ended))
     }
 
     /// Waits for `time` and expects nothing on standard output.
@@ -101,7 +105,7 @@ impl Scene {
     /// Waits for the next line of standard output, which must be this one.
     pub fn expect_line(&mut self, line: &str) -> Outcome {
         let output = self.subject()?.stdout.clone();
-        let (got, state) = match output.line(PATIENCE * 2) {
+        let (got, state) = match output.line(self.patience()) {
             Ok(got) if got == line => return Ok(()),
             Ok(got) => (got, "on standard output"),
             Err((rest, true)) => (rest, "on standard output, then its end"),
@@ -113,7 +117,7 @@ impl Scene {
     /// Waits for the end of standard output; what comes before it is too much.
     pub fn expect_output_end(&mut self) -> Outcome {
         let output = self.subject()?.stdout.clone();
-        let got = match output.line(PATIENCE * 2) {
+        let got = match output.line(self.patience()) {
             Err((_, true)) => return Ok(()),
             Ok(line) => format!("a line {line:?}"),
             Err((rest, false)) if rest.is_empty() => "it is still open".into(),
@@ -125,13 +129,13 @@ impl Scene {
     /// Waits for this text on standard error.
     pub fn expect_error(&mut self, text: &str) -> Outcome {
         let output = self.subject()?.stderr.clone();
-        output.contains(text, PATIENCE * 2).map_err(|(rest, ended)| missing(text, "standard error", &rest, ended))
+        output.contains(text, self.patience()).map_err(|(rest, ended)| missing(text, "standard error", &rest, ended))
     }
 
     /// The next line of standard error.
     pub fn error_line(&mut self) -> Outcome<String> {
         let output = self.subject()?.stderr.clone();
-        output.line(PATIENCE * 2).map_err(|(rest, ended)| missing("a line", "standard error", &rest, ended))
+        output.line(self.patience()).map_err(|(rest, ended)| missing("a line", "standard error", &rest, ended))
     }
 }
 
