@@ -22,7 +22,7 @@ use netkata::error::{Attempt, NetError, Result};
 use netkata::exit;
 use netkata::human::{self, size_within};
 use server::Server;
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -67,10 +67,15 @@ fn converse(args: &Args, all: &mut bool) -> Result<()> {
     let mut words = args.words.iter().map(|word| word.clone().into_bytes());
     let mut input = io::stdin().lock();
     while let Some(line) = if args.words.is_empty() { read_line(&mut input)? } else { words.next() } {
-        // The next datagram may fare better: nothing is broken, as a stream would be.
-        if let Err(e) = server.exchange(&line) {
-            exit::complain(e);
-            *all = false;
+        match server.exchange(&line) {
+            Ok(()) => {}
+            // Nobody reads what we print.
+            Err(e) if e.cause().kind() == ErrorKind::BrokenPipe => return Err(e),
+            // The next datagram may fare better: nothing is broken, as a stream would be.
+            Err(e) => {
+                exit::complain(e);
+                *all = false;
+            }
         }
         if line == b"STOP" {
             break;
