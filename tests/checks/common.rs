@@ -25,6 +25,15 @@ pub fn names_a_port_in_use(s: &mut Scene) -> Outcome {
     expect_one_error(s, &format!("{taken}: address already in use"))
 }
 
+/// As [`names_a_port_in_use`], over UDP: two sockets on one port would share its datagrams out between them.
+pub fn names_a_udp_port_in_use(s: &mut Scene) -> Outcome {
+    let holder = s.upstream_udp()?;
+    let taken = holder.to_string();
+    let (_, address) = taken.split_once("://").unwrap_or_default();
+    s.run_with(&[address])?;
+    expect_one_error(s, &format!("{taken}: address already in use"))
+}
+
 /// SIGTERM ends an idle server within two seconds, with status 0.
 pub fn ends_on_sigterm(s: &mut Scene) -> Outcome {
     s.start()?;

@@ -1,8 +1,11 @@
 //! Chapter 5: unreliable UDP.
 
+mod udp_echo_server;
+mod udp_time;
+
 use netkata_kit::Program;
 
 /// The chapter's programs, then its exercises, each in the order of the lesson.
 pub fn programs() -> Vec<Program> {
-    vec![]
+    vec![udp_echo_server::program(), udp_time::program()]
 }
