@@ -46,6 +46,7 @@ pub use talk::{Close, Talk};
 pub mod prelude {
     pub use crate::check::Program;
     pub use crate::failure::{Because, Failure, Outcome};
+    pub use crate::patience::PATIENCE;
     pub use crate::scene::Scene;
     pub use crate::talk::{Close, Talk};
     pub use crate::udp_upstream::UdpUpstream;

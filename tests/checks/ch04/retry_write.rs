@@ -58,8 +58,8 @@ fn flooded(s: &mut Scene, options: &[&str]) -> Outcome<(Talk, Vec<u8>)> {
 
 /// As `expect`. Where a stream goes wrong after a stall depends on how much the kernels hold, so the message does not say it.
 fn expect_octets(c: &mut Talk, octets: &[u8]) -> Outcome {
-    let got = c.within(Duration::from_secs(10)).read_exactly(octets.len());
-    c.within(Duration::from_secs(2));
+    let got = c.within(Duration::from_secs(4)).read_exactly(octets.len());
+    c.within(PATIENCE);
     if got.as_ref().is_ok_and(|got| got == octets) {
         return Ok(());
     }

@@ -38,19 +38,12 @@ pub fn program() -> Program {
         .finished_only()
 }
 
-/// The client's connection. A busy machine may take its time with what the client does.
-fn accept(s: &mut Scene) -> Outcome<Talk> {
-    let mut c = s.accept()?;
-    c.within(ms(5000));
-    Ok(c)
-}
-
 /// Starts the client with a value, and takes its frame.
 fn asked(s: &mut Scene) -> Outcome<(Talk, String)> {
     let words = s.phrase();
     s.option("--string", &words);
     s.start_client()?;
-    let mut c = accept(s)?;
+    let mut c = s.accept()?;
     c.expect(&frame(STRING, words.as_bytes()))?;
     Ok((c, words))
 }
@@ -64,7 +57,7 @@ fn answer(s: &mut Scene, c: &mut Talk, words: &str) -> Outcome {
 /// The same client once more.
 fn asked_again(s: &mut Scene, words: &str) -> Outcome<Talk> {
     s.start_client()?;
-    let mut c = accept(s)?;
+    let mut c = s.accept()?;
     c.expect(&frame(STRING, words.as_bytes()))?;
     Ok(c)
 }
@@ -73,7 +66,7 @@ fn sends(s: &mut Scene) -> Outcome {
     let words = s.phrase();
     s.option("--string", &words);
     s.start_client()?;
-    let mut c = accept(s)?;
+    let mut c = s.accept()?;
     c.expect(&frame(STRING, words.as_bytes())).because(
         "the length is that of the value alone; its most significant octet goes first (RFC 1700, Data Notations)",
     )?;
@@ -85,7 +78,7 @@ fn sends_octets(s: &mut Scene) -> Outcome {
     let octets = [s.octets(6), b"\0\n\xff".to_vec()].concat();
     s.option("--binary", netkata::hexdump::hex(&octets, 9));
     s.start_client()?;
-    let mut c = accept(s)?;
+    let mut c = s.accept()?;
     c.expect(&frame(BINARY, &octets))
         .because("the type says how the octets are to be read; 2 says that they are UTF-8")?;
     s.keep(c);
@@ -101,7 +94,7 @@ fn in_order(s: &mut Scene) -> Outcome {
     s.option("--binary", &hex);
     s.option("--string", &words[1]);
     s.start_client()?;
-    let mut c = accept(s)?;
+    let mut c = s.accept()?;
     c.expect(&frame(STRING, words[0].as_bytes())).because(why)?;
     answer(s, &mut c, &words[0])?;
     c.expect(&frame(BINARY, &octets)).because(why)?;
@@ -118,7 +111,7 @@ fn file(s: &mut Scene) -> Outcome {
     s.start_client()?;
     s.type_octets(&octets)?;
     s.end_input()?;
-    let mut c = accept(s)?;
+    let mut c = s.accept()?;
     c.expect(&frame(BINARY, &octets)).because("a file is octets; its last line end is two of them")?;
     s.keep(c);
     Ok(())
@@ -130,7 +123,7 @@ fn lines(s: &mut Scene) -> Outcome {
     s.start_client()?;
     s.type_octets(format!("{first}\n").as_bytes())?;
     let why = "a person at a terminal waits for the answer before the next line";
-    let mut c = accept(s).because(why)?;
+    let mut c = s.accept().because(why)?;
     let sent = frame(STRING, first.as_bytes());
     c.expect(&sent).because(why)?;
     c.send(&sent)?;
@@ -146,7 +139,7 @@ fn in_turn(s: &mut Scene) -> Outcome {
     s.option("--string", &first);
     s.option("--string", &second);
     s.start_client()?;
-    let mut c = accept(s)?;
+    let mut c = s.accept()?;
     let sent = frame(STRING, first.as_bytes());
     c.expect(&sent)?;
     let why = "one frame, one answer: what is wrong with a frame is known before the next one is on its way";
@@ -163,7 +156,7 @@ fn prints(s: &mut Scene) -> Outcome {
     c.send(&frame(STRING, answer.as_bytes()))?;
     s.expect_line(&format!("[String] \"{answer}\""))
         .because("only the server knows what it answered; a client that prints what it sent proves nothing")?;
-    s.expect_exit(1, Duration::from_secs(5))
+    s.expect_exit(1, Duration::from_secs(2))
 }
 
 fn cut(s: &mut Scene) -> Outcome {
@@ -171,7 +164,7 @@ fn cut(s: &mut Scene) -> Outcome {
     s.option("--string", &words);
     // What is printed may come before the last piece is sent, or after it.
     s.start_client_unseen()?;
-    let mut c = accept(s)?;
+    let mut c = s.accept()?;
     c.expect(&frame(STRING, words.as_bytes()))?;
     let answer = frame(STRING, words.as_bytes());
     let at = s.rng.usize(6..answer.len());
@@ -187,7 +180,7 @@ fn together(s: &mut Scene) -> Outcome {
     s.option("--string", &first);
     s.option("--string", &second);
     s.start_client()?;
-    let mut c = accept(s)?;
+    let mut c = s.accept()?;
     c.expect(&frame(STRING, first.as_bytes()))?;
     c.send(&[frame(STRING, first.as_bytes()), frame(STRING, second.as_bytes())].concat())?;
     s.expect_line(&format!("[String] \"{first}\"")).because(STREAM)?;
@@ -203,7 +196,7 @@ fn escapes(s: &mut Scene) -> Outcome {
     s.expect_line("[String] \"ebb\\u{1b}]0;\\\"flood\\\"\\u{7}\\t\"").because(
         "console_codes(4): ESC ] 0 sets a terminal's title; a server may say it, and printing it would obey",
     )?;
-    s.expect_exit(1, Duration::from_secs(5))
+    s.expect_exit(1, Duration::from_secs(2))
 }
 
 fn another(s: &mut Scene) -> Outcome {
@@ -263,7 +256,7 @@ fn ends(s: &mut Scene) -> Outcome {
     answer(s, &mut c, &words)?;
     c.expect_close(Close::Fin).because(END)?;
     c.half_close()?;
-    s.expect_exit(0, Duration::from_secs(5))
+    s.expect_exit(0, Duration::from_secs(2))
 }
 
 fn too_many(s: &mut Scene) -> Outcome {
@@ -283,20 +276,20 @@ fn both_ways(s: &mut Scene) -> Outcome {
     s.start_client_unseen()?;
     s.type_octets(&octets)?;
     s.end_input()?;
-    let mut c = accept(s)?;
+    let mut c = s.accept()?;
     let sent = frame(BINARY, &octets);
     c.send(&sent)
         .because("a client that writes to the end before it reads, and a server that does the same, wait for ever")?;
     c.expect(&sent)?;
     c.expect_close(Close::Fin)?;
     c.half_close()?;
-    s.expect_exit(0, Duration::from_secs(5))
+    s.expect_exit(0, Duration::from_secs(2))
 }
 
 fn taken(s: &mut Scene) -> Outcome<(Talk, Instant)> {
     let start = Instant::now();
     s.start_client()?;
-    let mut c = accept(s)?;
+    let mut c = s.accept()?;
     c.expect(&frame(STRING, b"slack"))?;
     Ok((c, start))
 }

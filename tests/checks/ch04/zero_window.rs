@@ -10,8 +10,8 @@ use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 
 const SOON: Duration = Duration::from_secs(3);
-/// As long as a busy machine may take to carry [`FLOOD`]: both ends have to be woken many times.
-const IN_THE_END: Duration = Duration::from_secs(30);
+/// As long as [`FLOOD`] may take: what found no room is sent again by a timer, later each time.
+const IN_THE_END: Duration = Duration::from_secs(8);
 /// More than the buffers of both ends hold.
 const FLOOD: usize = 24 << 20;
 const CLOSED: &str = "RFC 9293 §3.8.6: the window says how much the reader's buffer has room for; full, it is zero";
@@ -207,7 +207,6 @@ fn read_from(s: &mut Scene, octets: usize, more: &[&str]) -> Outcome<Talk> {
 }
 
 fn expect_octets(c: &mut Talk, octets: usize) -> Outcome {
-    // Segments that found no room are sent again, later each time: that may take its time.
     let got = c.within(IN_THE_END).read_to_end()?.len();
     if got == octets {
         return Ok(());
