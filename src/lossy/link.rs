@@ -94,7 +94,7 @@ pub struct Path(String);
 impl<T: FnMut(News<'_>)> Hook for Link<T> {
     type Path = Path;
 
-    fn begin(&mut self, client: SocketAddr, server: SocketAddr) -> Path {
+    fn begin(&mut self, client: SocketAddr, server: SocketAddr, _: Option<&Path>) -> Path {
         Path(format!("{client} and {server}"))
     }
 

@@ -104,10 +104,11 @@ impl<P> Client<P> {
             if self.paths.len() >= PATHS
                 && let Some(oldest) = (0..PATHS).min_by_key(|i| self.paths[*i].last)
             {
-                self.paths.swap_remove(oldest);
+                self.paths.remove(oldest);
             }
-            let server = SocketAddr::new(server.ip(), port);
-            self.paths.push(Path { port, last: now, kept: hook.begin(canonical(self.address), server) });
+            let asked = self.paths.first().map(|path| &path.kept);
+            let kept = hook.begin(canonical(self.address), SocketAddr::new(server.ip(), port), asked);
+            self.paths.push(Path { port, last: now, kept });
             self.paths.len() - 1
         });
         self.last = now;

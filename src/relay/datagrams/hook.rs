@@ -32,8 +32,9 @@ pub trait Hook {
     /// What is kept of a path: a client, and a port of the server's. It is dropped when the relay forgets the path.
     type Path;
 
-    /// The first datagram between these two is about to be shown.
-    fn begin(&mut self, client: SocketAddr, server: SocketAddr) -> Self::Path;
+    /// The first datagram between these two is about to be shown. A client whose server answers from another port has asked
+    /// on a path before.
+    fn begin(&mut self, client: SocketAddr, server: SocketAddr, asked: Option<&Self::Path>) -> Self::Path;
 
     /// A datagram came from this side. Called before it goes on, so that the other's answer always comes later.
     fn datagram(&mut self, path: &mut Self::Path, from: From, octets: &[u8]) -> Verdict;
@@ -58,7 +59,7 @@ pub trait Hook {
 impl Hook for () {
     type Path = ();
 
-    fn begin(&mut self, _: SocketAddr, _: SocketAddr) {}
+    fn begin(&mut self, _: SocketAddr, _: SocketAddr, _: Option<&()>) {}
 
     fn datagram(&mut self, (): &mut (), _: From, _: &[u8]) -> Verdict {
         Verdict::Pass
