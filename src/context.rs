@@ -223,6 +223,15 @@ impl Context {
         }
     }
 
+    /// What becomes readable when the context is cancelled, for a poll(2) of one's own over many sockets. The passing of a
+    /// deadline is not seen there: mind [`Context::remaining`].
+    ///
+    /// # Errors
+    /// When no descriptor is left for it.
+    pub fn wake(&self) -> io::Result<Arc<PipeReader>> {
+        self.wake_end()
+    }
+
     /// The end of the wake pipe to poll. Making it after the cancel gives a pipe that is readable at once.
     fn wake_end(&self) -> io::Result<Arc<PipeReader>> {
         let mut state = self.lock();

@@ -15,7 +15,8 @@
 //! | show that one is still there | [`heartbeat`] |
 //! | say what failed, to whom, and why | [`error`], [`exit`] |
 //! | load a server, and compare every answer | [`load`] |
-//! | carry octets between two connections | [`relay`] |
+//! | carry octets between two connections, or datagrams | [`relay`] |
+//! | lose, repeat, reorder, delay and damage datagrams | [`lossy`] |
 //! | show octets and conversations | [`hexdump`], [`tap`] |
 //! | cut a stream into frames: type, length, value | [`tlv`] |
 //! | read and write TFTP packets | [`tftp`] |
@@ -40,6 +41,7 @@ pub mod hexdump;
 pub mod human;
 pub mod listen;
 pub mod load;
+pub mod lossy;
 pub mod proc_net;
 pub mod relay;
 pub mod slots;

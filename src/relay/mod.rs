@@ -10,6 +10,7 @@
 //! [`carry`] does it in the calling thread, for one connection. [`generic`] is the short form, to read first.
 
 mod buffer;
+pub mod datagrams;
 mod ending;
 mod flow;
 pub mod generic;

@@ -1,56 +1,21 @@
 //! A relay for datagrams that writes a record.
 //!
-//! Nobody connects in UDP, so a client is known by its address alone. Each has a socket of its own towards the server,
-//! connected, so that answers find their way back, and so that the kernel tells when the server's host says that nobody has
-//! the port (udp(7)). A conversation has no end; it is forgotten when nothing came for a while.
+//! Nobody connects in UDP, so a client is known by its address alone, and a conversation has no end; it is forgotten when
+//! nothing came for a while. What the server says from another port than it was asked on is a conversation of its own, with
+//! that port: it is what a capture of the wire would show.
 
+use super::dialogue::letter;
 use super::journal::{Conversation, Transport};
 use super::record::{Recorder, Talk};
-use crate::context::{Context, Ready};
-use crate::error::{cause_text, is_shortage, is_timeout};
+use crate::context::Context;
+pub use crate::datagram::canonical;
+use crate::error::cause_text;
 use crate::exit::log;
-use crate::human::count;
-use crate::relay::{From, Watch};
-use socket2::SockRef;
-use std::collections::HashMap;
+use crate::relay::datagrams::{Hook, Limits, Verdict};
+use crate::relay::{From, Watch, datagrams};
+use std::fmt::Display;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Scope};
-use std::time::{Duration, Instant};
-
-/// No datagram is longer: the length field of UDP has sixteen bits (RFC 768).
-const LONGEST: usize = 65_535;
-/// Datagrams wait here while this process is busy elsewhere; what does not fit is lost. The kernel cuts it to
-/// `net.core.rmem_max`.
-const RECEIVE_BUFFER: usize = 4 << 20;
-
-/// How datagrams are carried.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// A client that has said and heard nothing for so long is forgotten.
-    pub idle: Duration,
-    /// Clients at once. What further ones send is dropped.
-    pub conversations: usize,
-}
-
-struct Relay<'a> {
-    socket: &'a UdpSocket,
-    upstream: SocketAddr,
-    limits: &'a Limits,
-    recorder: &'a Recorder,
-    clients: Mutex<HashMap<SocketAddr, Arc<Client>>>,
-    stopped: AtomicBool,
-}
-
-/// A client's conversation. Its own thread waits for the server; the first one passes on what the client sends.
-struct Client {
-    address: SocketAddr,
-    upstream: UdpSocket,
-    talk: Mutex<Talk>,
-    last: Mutex<Instant>,
-}
+use std::net::{SocketAddr, UdpSocket};
 
 /// Carries datagrams between the clients of `socket` and `upstream` until `stop` ends.
 ///
@@ -63,163 +28,58 @@ pub fn carry(
     recorder: &Recorder,
     stop: &Context,
 ) -> io::Result<()> {
-    SockRef::from(socket).set_recv_buffer_size(RECEIVE_BUFFER)?;
-    let (clients, stopped) = (Mutex::default(), AtomicBool::new(false));
-    let relay = Relay { socket, upstream, limits, recorder, clients, stopped };
-    thread::scope(|scope| {
-        let result = relay.listen(scope, stop);
-        relay.stopped.store(true, SeqCst);
-        // A read that waits on a socket that is shut down returns.
-        for client in lock(&relay.clients).values() {
-            let _ = SockRef::from(&client.upstream).shutdown(Shutdown::Both);
-        }
-        result
-    })
+    datagrams::carry(socket, upstream, limits, &mut Tap(recorder), stop)
 }
 
-impl Relay<'_> {
-    fn listen<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, stop: &Context) -> io::Result<()> {
-        let mut buffer = vec![0; LONGEST];
-        let mut turned_away = false;
-        while stop.wait_readable(self.socket)? == Ready::Socket {
-            let (n, address) = match self.socket.recv_from(&mut buffer) {
-                Ok(received) => received,
-                // An answer of ours came to a client that was gone, and its host said so.
-                Err(e) if is_timeout(&e) || is_shortage(&e) || is_refusal(&e) => continue,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(e),
-            };
-            match self.client(scope, address) {
-                Ok(client) => {
-                    turned_away = false;
-                    client.send_on(&buffer[..n]);
-                }
-                // A flood of new clients would be a flood of lines.
-                Err(_) if turned_away => {}
-                Err(e) => {
-                    turned_away = true;
-                    log(format_args!("{address}: dropped: {}", cause_text(&e)));
-                }
-            }
-        }
-        Ok(())
-    }
+struct Tap<'a>(&'a Recorder);
 
-    /// The conversation with this client, which begins now if need be.
-    fn client<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, address: SocketAddr) -> io::Result<Arc<Client>> {
-        let mut clients = lock(&self.clients);
-        if let Some(client) = clients.get(&address) {
-            client.touch();
-            return Ok(client.clone());
-        }
-        if clients.len() >= self.limits.conversations {
-            return Err(io::Error::other(format!("{} already", count(clients.len(), "conversation"))));
-        }
-        let local: IpAddr =
-            if self.upstream.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let upstream = UdpSocket::bind((local, 0))?;
-        upstream.connect(self.upstream)?;
-        upstream.set_read_timeout(Some(self.limits.idle))?;
-        let talk = self.recorder.begin(
-            self.recorder.number(),
-            Conversation {
-                transport: Transport::Udp,
-                client: Some(canonical(address)),
-                server: Some(self.upstream),
-                client_name: canonical(address).to_string(),
-                server_name: format!("udp://{}", self.upstream),
-            },
-        );
-        let client = Arc::new(Client { address, upstream, talk: Mutex::new(talk), last: Mutex::new(Instant::now()) });
-        let own = client.clone();
-        let thread = thread::Builder::new().name(format!("client {address}"));
-        thread.spawn_scoped(scope, move || {
-            own.answer(self);
-            lock(&self.clients).remove(&own.address);
-        })?;
-        clients.insert(address, client.clone());
-        Ok(client)
-    }
+impl Hook for Tap<'_> {
+    type Path = Talk;
 
-    /// Whether this client has been silent for long enough. Nobody can find it any more then.
-    fn forget(&self, client: &Client) -> bool {
-        let mut clients = lock(&self.clients);
-        let idle = lock(&client.last).elapsed() >= self.limits.idle;
-        if idle {
-            clients.remove(&client.address);
-        }
-        idle
-    }
-}
-
-impl Client {
-    fn touch(&self) {
-        *lock(&self.last) = Instant::now();
+    fn begin(&mut self, client: SocketAddr, server: SocketAddr, asked: Option<&Talk>) -> Talk {
+        let conversation = Conversation {
+            transport: Transport::Udp,
+            client: Some(client),
+            server: Some(server),
+            client_name: client.to_string(),
+            server_name: format!("udp://{server}"),
+        };
+        let number = self.0.number();
+        let Some(asked) = asked else { return self.0.begin(number, conversation) };
+        let mut talk = self.0.begin_like(number, conversation, asked);
+        talk.note(format!("the server answers {} from this port", letter(asked.index())));
+        talk
     }
 
     /// Into the record first: the answer comes after the question.
-    fn send_on(&self, octets: &[u8]) {
-        lock(&self.talk).data(From::Client, octets);
-        let mut sent = self.upstream.send(octets);
-        // The refusal is of the datagram before; this one has not been sent (udp(7)).
-        if sent.as_ref().is_err_and(is_refusal) {
-            lock(&self.talk).reset(From::Server);
-            sent = self.upstream.send(octets);
-        }
-        self.note_failure("to the server", sent);
+    fn datagram(&mut self, talk: &mut Talk, from: From, octets: &[u8]) -> Verdict {
+        talk.data(from, octets);
+        Verdict::Pass
     }
 
-    /// The life of the client's thread: what the server says goes to the client.
-    fn answer(&self, relay: &Relay<'_>) {
-        let mut buffer = vec![0; LONGEST];
-        loop {
-            let received = self.upstream.recv(&mut buffer);
-            if relay.stopped.load(SeqCst) {
-                return;
-            }
-            match received {
-                Ok(n) => {
-                    self.touch();
-                    lock(&self.talk).data(From::Server, &buffer[..n]);
-                    self.note_failure("to the client", relay.socket.send_to(&buffer[..n], self.address));
-                }
-                Err(e) if is_refusal(&e) => lock(&self.talk).reset(From::Server),
-                // The time that is left is shorter than the timeout when the client spoke in between. That is as well.
-                Err(e) if is_timeout(&e) && relay.forget(self) => return,
-                Err(e) if is_timeout(&e) || is_shortage(&e) || e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return lock(&self.talk).note(format!("the socket failed: {}", cause_text(&e))),
-            }
-        }
+    fn refused(&mut self, talk: &mut Talk, from: From) {
+        talk.reset(from);
     }
 
-    fn note_failure(&self, to: &str, sent: io::Result<usize>) {
-        if let Err(e) = sent {
-            lock(&self.talk).note(format!("the datagram {to} could not be sent: {}", cause_text(&e)));
-        }
+    fn unsent(&mut self, talk: &mut Talk, from: From, why: &io::Error) {
+        let to = if from == From::Client { "server" } else { "client" };
+        talk.note(format!("the datagram to the {to} could not be sent: {}", cause_text(why)));
     }
-}
 
-/// ICMP: nobody has that port (RFC 792; RFC 4443, section 3.1).
-fn is_refusal(e: &io::Error) -> bool {
-    e.kind() == io::ErrorKind::ConnectionRefused
-}
-
-/// A socket for both versions of IP shows IPv4 addresses in IPv6 clothes.
-pub fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-/// A panic elsewhere leaves these values whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    fn not_carried(&mut self, whose: &dyn Display, why: &dyn Display) {
+        log(format_args!("{whose}: dropped: {why}"));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datagram::LONGEST;
+    use crate::tap::Kind;
     use crate::tap::record::{Clock, Named, Only, Rules, Sink, What};
-    use crate::tap::{Kind, dialogue::letter};
     use crossbeam_channel::{Receiver, Sender, unbounded};
+    use std::thread;
+    use std::time::Duration;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -228,7 +88,10 @@ mod tests {
     impl Sink for Told {
         fn seen(&mut self, _: Duration, conversation: usize, what: &What) -> io::Result<()> {
             let text = match what {
-                What::Event(Kind::Data(from, octets), _) => format!("{from:?} {}", octets.len()),
+                What::Event(Kind::Data(from, octets), label) => {
+                    let label = label.as_ref().filter(|_| conversation > 0);
+                    format!("{from:?} {}{}", octets.len(), label.map_or(String::new(), |l| format!(" {l}")))
+                }
                 What::Event(Kind::Reset(from), _) => format!("{from:?} gone"),
                 What::End => "end".into(),
                 _ => return Ok(()),
@@ -274,7 +137,7 @@ mod tests {
     }
 
     fn limits() -> Limits {
-        Limits { idle: PATIENCE, conversations: 8 }
+        Limits { idle: PATIENCE, ..Limits::default() }
     }
 
     fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
@@ -326,7 +189,7 @@ mod tests {
     #[test]
     fn a_silent_client_is_forgotten() {
         let server = socket();
-        let limits = Limits { idle: Duration::from_millis(30), conversations: 1 };
+        let limits = Limits { idle: Duration::from_millis(30), clients: 1, ..Limits::default() };
         relayed(server.local_addr().expect("address"), &limits, |relay, told| {
             let client = socket();
             for letter in ["A", "B"] {
@@ -342,7 +205,7 @@ mod tests {
     #[test]
     fn there_is_room_for_so_many() {
         let server = socket();
-        let limits = Limits { idle: PATIENCE, conversations: 1 };
+        let limits = Limits { idle: PATIENCE, clients: 1, ..Limits::default() };
         relayed(server.local_addr().expect("address"), &limits, |relay, _| {
             let (first, second) = (socket(), socket());
             first.send_to(b"first", relay).expect("send");
@@ -351,5 +214,27 @@ mod tests {
             assert_eq!(receive(&server).0, b"first");
             assert_eq!(receive(&server).0, b"third");
         });
+    }
+
+    /// A server that answers from a port of its own, as for TFTP: a conversation with that port, both ways.
+    #[test]
+    fn another_port_is_another_conversation() {
+        let (server, transfer) = (socket(), socket());
+        let told = relayed(server.local_addr().expect("address"), &limits(), |relay, _| {
+            let client = socket();
+            client.send_to(b"\0\x01tides\0octet\0", relay).expect("send");
+            let (_, from) = receive(&server);
+            transfer.send_to(b"\0\x03\0\x01high", from).expect("send");
+            let (data, door) = receive(&client);
+            assert_eq!(data, b"\0\x03\0\x01high");
+            assert_ne!(door, relay, "a port of its own");
+            client.send_to(b"\0\x04\0\x01", door).expect("send");
+            assert_eq!(receive(&transfer), (b"\0\x04\0\x01".to_vec(), from));
+        });
+        let lines: Vec<&str> = told.iter().map(String::as_str).collect();
+        assert_eq!(
+            lines[..3],
+            ["A Client 14", "B Server 8 TFTP data, block 1, 4 octets", "B Client 4 TFTP acknowledgment, block 1"]
+        );
     }
 }

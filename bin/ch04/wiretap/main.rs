@@ -1,11 +1,11 @@
 //! Stands between clients and a server, carries what they say unchanged, and shows and records the conversation.
 //!
 //! Who speaks first, framing and length are the business of the two sides: over TCP and Unix sockets each sees what it would
-//! see without the tap, half-closes and resets included; over UDP each client has a port of its own towards the server, and
-//! every datagram is carried whole. An upstream that cannot be reached resets the client. A conversation on which nothing
-//! moves for `--idle` is reset (TCP) or forgotten (UDP); clients beyond `--max-connections` are turned away. Streams may go
-//! from a TCP port to a socket file and back. Not carried: datagrams of Unix sockets, and what a server sends from another
-//! port than it was asked on (TFTP does).
+//! see without the tap, half-closes and resets included; over UDP each client has a port of its own towards the server, each
+//! port that the server answers from (TFTP answers from another) has one here, and every datagram is carried whole. An
+//! upstream that cannot be reached resets the client. A conversation on which nothing moves for `--idle` is reset (TCP) or
+//! forgotten (UDP); clients beyond `--max-connections` are turned away. Streams may go from a TCP port to a socket file and
+//! back. Not carried: datagrams of Unix sockets, and what others than the server's host send to a client's port there.
 //!
 //! The traffic never waits for the record. What the screen or a file is too slow for is left out of that record, and told
 //! there; a standard output that is closed (`| head`) ends the printing and nothing else. Each side's first `--max-bytes`
@@ -23,7 +23,8 @@ use clap::Parser;
 use netkata::addr::{Network, resolve, resolve_listen};
 use netkata::endpoint::Endpoint;
 use netkata::error::{Attempt, NetError, Result};
-use netkata::tap::datagrams::{self, Limits};
+use netkata::relay::datagrams::Limits;
+use netkata::tap::datagrams;
 use netkata::tap::files::Target;
 use netkata::tap::record::{Recorder, Word};
 use netkata::{exit, human, listen, stop};
@@ -112,6 +113,6 @@ fn carry_datagrams(listen: &str, upstream: &str, args: &Args, recorder: &Recorde
     let stop = stop::on_signals()?;
     let socket = UdpSocket::bind(addresses.as_slice()).attempt("listen", &args.listen)?;
     listen::announce("udp", socket.local_addr().attempt("listen", &args.listen)?)?;
-    let limits = Limits { idle: args.idle, conversations: args.max_connections };
+    let limits = Limits { idle: args.idle, clients: args.max_connections, ..Limits::default() };
     datagrams::carry(&socket, server, &limits, recorder, &stop).attempt("receive", &args.listen)
 }

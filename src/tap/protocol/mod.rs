@@ -129,6 +129,16 @@ impl Sniffer {
         Self { datagrams, port, known: None, spoken: [false; 2], last: None }
     }
 
+    /// The protocol is known from elsewhere.
+    pub fn knowing(self, known: Option<Protocol>) -> Self {
+        Self { known, ..self }
+    }
+
+    /// The protocol, once something has shown it.
+    pub fn known(&self) -> Option<Protocol> {
+        self.known
+    }
+
     /// Looks at what this side says. Only the beginning of a turn, or of a datagram, can have a name.
     pub fn look(&mut self, from: From, octets: &[u8]) -> Option<Label> {
         let turn = self.last.replace(from) != Some(from);

@@ -100,7 +100,12 @@ impl Recorder {
 
     /// A conversation begins.
     pub fn begin(&self, Number(index): Number, conversation: Conversation) -> Talk {
-        Talk::begin(self.0.clone(), index, conversation)
+        Talk::begin(self.0.clone(), index, conversation, None)
+    }
+
+    /// A conversation begins that goes on in the protocol of another.
+    pub fn begin_like(&self, Number(index): Number, conversation: Conversation, other: &Talk) -> Talk {
+        Talk::begin(self.0.clone(), index, conversation, other.protocol())
     }
 
     /// Tells every sink that this was all, and waits for each to have written it, `patience` at most together. Returns

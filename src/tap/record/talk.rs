@@ -5,7 +5,7 @@ use super::{Shared, number};
 use crate::human;
 use crate::relay::{From, Watch};
 use crate::tap::journal::{Conversation, Kind, Missing, Transport, Why};
-use crate::tap::protocol::{Label, Sniffer};
+use crate::tap::protocol::{Label, Protocol, Sniffer};
 use crate::tap::recorder::verdict;
 use std::io;
 use std::sync::Arc;
@@ -62,7 +62,12 @@ enum Choice {
 }
 
 impl Talk {
-    pub(super) fn begin(shared: Arc<Shared>, index: usize, conversation: Conversation) -> Self {
+    pub(super) fn begin(
+        shared: Arc<Shared>,
+        index: usize,
+        conversation: Conversation,
+        known: Option<Protocol>,
+    ) -> Self {
         let datagrams = matches!(conversation.transport, Transport::Udp | Transport::UnixDatagram);
         let port = conversation.server.map_or(0, |s| s.port());
         let only = &shared.rules.only;
@@ -72,12 +77,22 @@ impl Talk {
             (true, true) => Choice::Open(Vec::new()),
         };
         let mouths = shared.lanes.iter().map(|_| Mouth::default()).collect();
-        let sniffer = Sniffer::new(datagrams, port);
+        let sniffer = Sniffer::new(datagrams, port).knowing(known);
         let sides = [Side::default(); 2];
         let mut talk = Self { shared, index, datagrams, sniffer, sides, mouths, choice, held: 0 };
         talk.put(What::Begin(conversation));
         talk.put(What::Event(Kind::Open, None));
         talk
+    }
+
+    /// Its place in the order of conversations, from zero.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What is spoken, as far as is known by now.
+    pub(super) fn protocol(&self) -> Option<Protocol> {
+        self.sniffer.known()
     }
 
     /// Something of this conversation that is not on the wire.
