@@ -1,6 +1,8 @@
 //! The TFTP codec, tried with every cut, every changed octet and whatever else a datagram can hold.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "tftp/listing.rs"]
+mod listing;
 #[path = "tftp/made.rs"]
 mod made;
 #[path = "tftp/options.rs"]
