@@ -41,3 +41,27 @@ fn inputs_of_every_kind() {
         assert!(seen.get(kind).is_some_and(|n| *n > 50), "{kind}: {seen:?}");
     }
 }
+
+/// Each target of TFTP makes packets of its own kind that are whole, and spoilt ones, with every fault among them.
+#[test]
+fn packets_and_faults_of_every_kind() {
+    let mut rng = fastrand::Rng::with_seed(7069);
+    let mut seen = std::collections::BTreeMap::new();
+    for target in TARGETS.iter().filter(|t| t.name.starts_with("tftp")) {
+        for _ in 0..5_000 {
+            let octets = (target.make)(&mut rng);
+            let said = match netkata::tftp::Packet::parse(&octets) {
+                Ok(packet) => format!("{} whole {}", target.name, packet.opcode()),
+                Err(fault) => format!("{:?}", fault.what).split(['(', ' ']).next().unwrap_or_default().to_string(),
+            };
+            *seen.entry(said).or_insert(0) += 1;
+        }
+    }
+    for opcode in netkata::tftp::Opcode::ALL {
+        let own = format!("tftp_{} whole {opcode}", opcode.name().to_lowercase());
+        assert!(seen.get(&own).is_some_and(|n| *n > 500), "{own}: {seen:?}");
+    }
+    for fault in ["Missing", "Half", "NoNul", "Empty", "UnknownOpcode", "TrailingOctets", "TooLong"] {
+        assert!(seen.get(fault).is_some_and(|n| *n > 20), "{fault}: {seen:?}");
+    }
+}

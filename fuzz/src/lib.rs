@@ -5,6 +5,7 @@
 
 pub mod driver;
 pub mod mutate;
+pub mod tftp;
 pub mod tlv;
 
 /// What is fuzzed.
@@ -18,4 +19,13 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: &[Target] = &[Target { name: "tlv", make: tlv::make, check: tlv::check }];
+pub const TARGETS: &[Target] = &[
+    Target { name: "tlv", make: tlv::make, check: tlv::check },
+    Target { name: "tftp", make: tftp::make, check: tftp::check },
+    Target { name: "tftp_rrq", make: tftp::make_rrq, check: tftp::check },
+    Target { name: "tftp_wrq", make: tftp::make_wrq, check: tftp::check },
+    Target { name: "tftp_data", make: tftp::make_data, check: tftp::check },
+    Target { name: "tftp_ack", make: tftp::make_ack, check: tftp::check },
+    Target { name: "tftp_error", make: tftp::make_error, check: tftp::check },
+    Target { name: "tftp_oack", make: tftp::make_oack, check: tftp::check },
+];

@@ -2,6 +2,7 @@
 
 use super::{Fields, Label, Protocol, shown};
 use crate::human::count;
+use crate::tftp::{Block, Mode, Options, Packet};
 
 /// DNS, multicast DNS and LLMNR.
 const DNS_PORTS: [u16; 3] = [53, 5353, 5355];
@@ -12,6 +13,8 @@ const RESERVED: usize = 0x0040;
 const RCODE: usize = 0x000f;
 /// A name takes at most so many octets (RFC 1035, section 2.3.4).
 const LONGEST_NAME: usize = 255;
+/// Characters of a label: names and options come from the wire.
+const LONGEST_LABEL: usize = 200;
 /// The Internet.
 const CLASS_IN: usize = 1;
 /// The highest bit of the class has a meaning of its own in multicast DNS (RFC 6762, section 5.4).
@@ -94,36 +97,32 @@ fn question(message: &mut Fields<'_>) -> Option<String> {
     (class & CLASS == CLASS_IN).then(|| format!("{kind} {name}"))
 }
 
-const READ: usize = 1;
-const WRITE: usize = 2;
-
-/// The request that begins a transfer (RFC 1350, section 5): an opcode, a file name, a mode, each with a NUL behind it.
+/// A packet that begins a conversation. A request has a form of its own (RFC 1350, section 5), and so has an OACK with options that
+/// are known. They go to a server's port and come from another, so what is heard may begin with the first block, or with an
+/// ACK of block 0: these are short, and may be anything.
 pub(super) fn tftp(octets: &[u8]) -> Option<Label> {
-    let mut datagram = Fields(octets);
-    let verb = match datagram.number(2)? {
-        READ => "read",
-        WRITE => "write",
-        _ => return None,
+    let packet = Packet::parse(octets).ok()?;
+    let sure = match &packet {
+        Packet::Rrq(request) | Packet::Wrq(request) => Mode::of(request.mode).map(|_| true),
+        Packet::Oack(options) => Options::read(options).ok().filter(|known| !known.is_empty()).map(|_| true),
+        Packet::Data { block: Block(1), .. } | Packet::Ack { block: Block(0) } => Some(false),
+        _ => None,
     };
-    let mut words = datagram.0.strip_suffix(b"\0")?.split(|&o| o == 0);
-    let (file, mode) = (words.next()?, words.next()?);
-    let known = [&b"netascii"[..], b"octet", b"mail"].iter().any(|m| mode.eq_ignore_ascii_case(m));
-    (known && !file.is_empty())
-        .then(|| Label::sure(Protocol::Tftp, format!("TFTP {verb} request, {}, {}", shown(file), shown(mode))))
+    transfer(&packet, sure?)
 }
 
-/// What follows in a transfer whose request was seen.
+/// Any packet, in a conversation that is known for a transfer.
 pub(super) fn tftp_more(octets: &[u8]) -> Option<Label> {
-    let mut datagram = Fields(octets);
-    let opcode = datagram.number(2)?;
-    let text = match (opcode, datagram.number(2)) {
-        (3, Some(block)) => format!("TFTP data, block {block}, {}", count(datagram.0.len(), "octet")),
-        (4, Some(block)) => format!("TFTP acknowledgment, block {block}"),
-        (5, Some(code)) => format!("TFTP error {code}, {}", shown(datagram.0.strip_suffix(b"\0")?)),
-        (6, _) => "TFTP option acknowledgment".into(),
-        _ => return None,
-    };
-    Some(Label::sure(Protocol::Tftp, text))
+    transfer(&Packet::parse(octets).ok()?, true)
+}
+
+fn transfer(packet: &Packet<'_>, sure: bool) -> Option<Label> {
+    let mut text = format!("TFTP {packet}");
+    if let Some((cut, _)) = text.char_indices().nth(LONGEST_LABEL) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    Some(Label::sure_if(sure, Protocol::Tftp, text))
 }
 
 #[cfg(test)]
@@ -157,12 +156,44 @@ mod tests {
 
     #[test]
     fn transfers() {
-        assert_eq!(text(tftp(b"\0\x01tides.txt\0octet\0")), "TFTP read request, tides.txt, octet");
-        assert_eq!(text(tftp(b"\0\x02tides.txt\0OCTET\0blksize\x001428\0")), "TFTP write request, tides.txt, OCTET");
-        assert_eq!(tftp(b"\0\x01tides.txt\0octet"), None);
-        assert_eq!(tftp(b"\0\x01\0octet\0"), None);
-        assert_eq!(text(tftp_more(b"\0\x03\0\x01ebb")), "TFTP data, block 1, 3 octets");
-        assert_eq!(text(tftp_more(b"\0\x05\0\x01no such file\0")), "TFTP error 1, no such file");
-        assert_eq!(tftp_more(b"\0\x09\0\x01"), None);
+        assert_eq!(text(tftp(b"\0\x01tides.txt\0octet\0blksize\x001428\0")), "TFTP RRQ tides.txt octet blksize=1428");
+        assert_eq!(text(tftp(b"\0\x02tides.txt\0OCTET\0")), "TFTP WRQ tides.txt OCTET");
+        for octets in [&b"\0\x01tides.txt\0octet"[..], b"\0\x01\0octet\0", b"\0\x01tides.txt\0text\0", b"\0\x05\0\0\0"]
+        {
+            assert_eq!(tftp(octets), None);
+        }
+        let block = [b"\0\x03\0\x03".as_slice(), &[b'~'; 512]].concat();
+        for (octets, told) in [
+            (block.as_slice(), "TFTP DATA 3, 512 octets"),
+            (b"\0\x04\0\x03", "TFTP ACK 3"),
+            (b"\0\x05\0\x01no such chart\0", "TFTP ERROR 1 file not found \"no such chart\""),
+            (b"\0\x06blksize\x001428\0", "TFTP OACK blksize=1428"),
+            (b"\0\x09\0\x01", ""),
+        ] {
+            assert_eq!(text(tftp_more(octets)), told);
+        }
+    }
+
+    /// The server answers from a port of its own, so a conversation may begin in the middle of what was asked for elsewhere.
+    #[test]
+    fn transfers_without_their_request() {
+        for (octets, told) in [
+            (&b"\0\x06tsize\x0075352\0"[..], "TFTP OACK tsize=75352"),
+            (b"\0\x03\0\x01ebb", "perhaps TFTP DATA 1, 3 octets"),
+            (b"\0\x04\0\0", "perhaps TFTP ACK 0"),
+            (b"\0\x06tide\0high\0", ""),
+            (b"\0\x06", ""),
+            (b"\0\x03\0\x02flood", ""),
+            (b"\0\x04\0\x01", ""),
+        ] {
+            assert_eq!(text(tftp(octets)), told);
+        }
+    }
+
+    #[test]
+    fn a_label_stays_short() {
+        let octets = [b"\0\x02".as_slice(), &[0xff; 400], b"\0octet\0"].concat();
+        let told = text(tftp(&octets));
+        assert!(told.starts_with("TFTP WRQ \\xff") && told.ends_with('…') && told.chars().count() == 201, "{told}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing on the wire says which protocol it is; a port is a habit, not a promise. So a name is given only where the
 //! octets have a form that other protocols do not have, and where they might, the name begins with "perhaps". The work is
-//! bounded: the first [`LOOK`] octets of a side's turn, and no memory of them.
+//! bounded: the first [`LOOK`] octets of a side's turn, or a datagram, and no memory of them.
 
 mod datagrams;
 mod greeting;
@@ -14,7 +14,7 @@ use crate::relay::From;
 use std::fmt;
 use std::str::FromStr;
 
-/// Octets looked at, from the beginning of what a side says.
+/// Octets of a stream that are looked at, from the beginning of what a side says.
 pub const LOOK: usize = 4096;
 /// Characters of a name, a path, a text that comes from the wire.
 const SHOWN: usize = 60;
@@ -146,7 +146,9 @@ impl Sniffer {
         if !(turn || self.datagrams) {
             return None;
         }
-        let octets = &octets[..octets.len().min(LOOK)];
+        // A datagram is a message, and how long it is may be a part of its name.
+        let limit = if self.datagrams { octets.len() } else { LOOK };
+        let octets = &octets[..octets.len().min(limit)];
         let label = match self.known {
             Some(known) => self.more(known, from, octets),
             None if first || self.datagrams => self.first(from, octets),
@@ -203,7 +205,7 @@ impl Sniffer {
             (Protocol::Redis, From::Server) => records::redis_error(octets),
             (Protocol::Dns, _) if self.datagrams => datagrams::dns(octets, self.port),
             (Protocol::Dns, _) => datagrams::dns_over_tcp(octets, self.port),
-            (Protocol::Tftp, _) => datagrams::tftp(octets).or_else(|| datagrams::tftp_more(octets)),
+            (Protocol::Tftp, _) => datagrams::tftp_more(octets),
             (Protocol::Tlv, _) => records::tlv(octets),
             _ => None,
         }
@@ -283,6 +285,32 @@ mod tests {
         assert_eq!(named(80, &[(C, b""), (S, &[0; 99])]), ["", ""]);
     }
 
+    /// A transfer, packet by packet; the same from its second packet on, as it is heard on the server's new port.
+    #[test]
+    fn transfers_are_followed() {
+        let mut block = vec![b'~'; 4 + 8192];
+        block[..4].copy_from_slice(b"\0\x03\0\x01");
+        let turns: [(From, &[u8]); 5] = [
+            (C, b"\0\x01tides.txt\0octet\0blksize\x008192\0"),
+            (S, b"\0\x06blksize\x008192\0"),
+            (C, b"\0\x04\0\0"),
+            (S, &block),
+            (C, b"\0\x05\0\x03\0"),
+        ];
+        let said = [
+            "TFTP RRQ tides.txt octet blksize=8192",
+            "TFTP OACK blksize=8192",
+            "TFTP ACK 0",
+            "TFTP DATA 1, 8,192 octets",
+            "TFTP ERROR 3 disk full or allocation exceeded",
+        ];
+        for first in [0, 1] {
+            let mut sniffer = Sniffer::new(true, 7069);
+            let told = turns[first..].iter().map(|(from, octets)| sniffer.look(*from, octets).map(|l| l.to_string()));
+            assert_eq!(told.map(Option::unwrap_or_default).collect::<Vec<_>>(), said[first..]);
+        }
+    }
+
     #[test]
     fn names_are_read_in_any_case() {
         assert_eq!("HTTP".parse(), Ok(Protocol::Http));
@@ -291,7 +319,7 @@ mod tests {
     }
 
     /// Beginnings of all that is known here.
-    pub(super) const SAMPLES: [&[u8]; 12] = [
+    pub(super) const SAMPLES: [&[u8]; 15] = [
         b"GET /tides HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
@@ -303,6 +331,9 @@ mod tests {
         b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07harbour\x07example\0\0\x01\0\x01",
         b"\0\x1d\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x07harbour\x07example\0\0\x01\0\x01",
         b"\0\x01tides.txt\0octet\0blksize\x001428\0",
+        b"\0\x06blksize\x001428\0tsize\x0075352\0",
+        b"\0\x03\0\x01low water 04:12",
+        b"\0\x05\0\x01no such chart\0",
         b"\x16\x03\x01\0\x2e\x01\0\0\x2a\x03\x03",
     ];
 
