@@ -11,23 +11,37 @@
 //!
 //! A datagram is all that will ever come of a packet, so one that was cut short is as wrong as one with a wrong octet.
 //! [`Fault::is_incomplete`] still tells the two apart: the first points at a buffer that was too short.
+//!
+//! The sending side of a transfer is here as well: the other side's port ([`Peer`]), a file below a folder ([`Root`]), its blocks
+//! ([`Content`]), one at a time ([`lockstep`]) or several ([`window`]).
 
 mod block;
+mod content;
 mod error_code;
 mod fault;
+mod grant;
+pub mod lockstep;
 mod opcode;
 mod options;
 mod packet;
+mod peer;
+mod refusal;
 mod request;
+mod root;
 mod shown;
+pub mod window;
 
 pub use block::Block;
+pub use content::Content;
 pub use error_code::ErrorCode;
 pub use fault::{Fault, What};
+pub use grant::Grants;
 pub use opcode::Opcode;
 pub use options::{BLKSIZE, Misuse, Options, Pair, TIMEOUT, WINDOWSIZE, pairs};
 pub use packet::Packet;
+pub use peer::{End, Ender, Patience, Peer};
 pub use request::{LONGEST_REQUEST, Mode, Request};
+pub use root::{Refusal, Root};
 
 /// The port that requests go to. The transfer itself runs between two ports that both sides pick (RFC 1350, section 4).
 pub const PORT: u16 = 69;

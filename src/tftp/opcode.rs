@@ -28,6 +28,11 @@ impl Opcode {
         Self::ALL.into_iter().find(|opcode| *opcode as u16 == code)
     }
 
+    /// Whether `datagram` says that it is this packet. Nothing else is looked at.
+    pub fn leads(self, datagram: &[u8]) -> bool {
+        datagram.starts_with(&(self as u16).to_be_bytes())
+    }
+
     /// As the RFCs write it.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,0 +1,222 @@
+//! The other side of a transfer: one address and port, out of all that may send to ours.
+//!
+//! The two ports are the transfer's name (RFC 1350, section 4: transfer identifiers, TIDs). Whoever else sends to ours is told
+//! so by ERROR 5, and changes nothing. A connected socket would never show a stranger, so nobody could tell him; this one is
+//! not connected, and looks at each sender.
+
+use super::refusal::{self, is_soft};
+use super::{ErrorCode, Opcode, Packet};
+use crate::error::{cause_text, is_timeout};
+use crate::hexdump;
+use crate::human::count;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Octets taken of one datagram. A sender hears ACKs, of 4, and an ERROR, whose text a person should read.
+const BUFFER: usize = 2 * 1024;
+/// Octets of an ERROR's text that are kept.
+const SHOWN: usize = 100;
+/// A receive timeout that is so near to the one in force is not worth a system call.
+const NEAR: Duration = Duration::from_millis(1);
+
+/// When to send again, and when to give up.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// How long to wait for an answer before the same is sent again.
+    pub timeout: Duration,
+    /// How often the same is sent, the first time included.
+    pub sends: u32,
+}
+
+/// Why a transfer ended before its time.
+#[derive(Debug)]
+pub enum End {
+    /// The other side sent an ERROR.
+    Told(ErrorCode, String),
+    /// No answer, however often it was sent.
+    Silent(u32),
+    /// The other side's host refuses what is sent to that port (ICMP).
+    Gone,
+    /// Another thread called [`Ender::end`].
+    Called,
+    /// The socket fails.
+    Socket(io::Error),
+    /// The file fails, or is no longer what it was.
+    File(io::Error),
+}
+
+impl End {
+    /// An ERROR came.
+    pub fn told(code: ErrorCode, message: &[u8]) -> Self {
+        Self::Told(code, hexdump::text(message, SHOWN))
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Told(code, message) if message.is_empty() => write!(f, "the client sent ERROR {code}"),
+            Self::Told(code, message) => write!(f, "the client sent ERROR {code}: {message}"),
+            Self::Silent(sends) => write!(f, "no answer to {}", count(*sends as usize, "packet")),
+            Self::Gone => f.write_str("the client has gone: its port is closed"),
+            Self::Called => f.write_str("ended for another request from that port"),
+            Self::Socket(e) | Self::File(e) => f.write_str(&cause_text(e)),
+        }
+    }
+}
+
+/// The other side of a transfer, by a socket with a port of its own.
+#[derive(Debug)]
+pub struct Peer {
+    socket: Arc<UdpSocket>,
+    address: SocketAddr,
+    /// Rules for what is sent from here on.
+    pub patience: Patience,
+    /// The receive timeout that is in force.
+    armed: Duration,
+    called: Arc<AtomicBool>,
+    buffer: Vec<u8>,
+    /// Packets that were sent again.
+    pub resent: u64,
+    /// Datagrams from others.
+    pub strangers: u64,
+}
+
+/// Ends a transfer from outside of its thread.
+#[derive(Clone, Debug)]
+pub struct Ender {
+    socket: Arc<UdpSocket>,
+    address: SocketAddr,
+    called: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// A socket on a free port of `local`, for packets to and from `address`.
+    ///
+    /// # Errors
+    /// As socket(2) and bind(2).
+    pub fn open(local: IpAddr, address: SocketAddr, patience: Patience) -> io::Result<Self> {
+        let local = match (local, address) {
+            // A link-local address is one per interface: the way back is the way it came.
+            (IpAddr::V6(ip), SocketAddr::V6(from)) => SocketAddrV6::new(ip, 0, 0, from.scope_id()).into(),
+            (ip, _) => SocketAddr::new(ip, 0),
+        };
+        let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+        refusal::ask(&socket, local)?;
+        socket.bind(&local.into())?;
+        socket.set_read_timeout(Some(patience.timeout))?;
+        let (armed, called) = (patience.timeout, Arc::new(AtomicBool::new(false)));
+        let (socket, buffer) = (Arc::new(UdpSocket::from(socket)), vec![0; BUFFER]);
+        Ok(Self { socket, address, patience, armed, called, buffer, resent: 0, strangers: 0 })
+    }
+
+    /// Who it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What ends the transfer from another thread.
+    pub fn ender(&self) -> Ender {
+        Ender { socket: self.socket.clone(), address: self.address, called: self.called.clone() }
+    }
+
+    /// Sends a packet, once. `attempt` counts from 0.
+    ///
+    /// # Errors
+    /// When the other side is known to be gone, or the transfer was ended.
+    pub fn send(&mut self, packet: &[u8], attempt: u32) -> Result<(), End> {
+        if self.called.load(Relaxed) {
+            return Err(End::Called);
+        }
+        self.resent += u64::from(attempt > 0);
+        match self.socket.send_to(packet, self.address) {
+            Ok(_) => Ok(()),
+            Err(e) => self.look_at(e).map(|()| {
+                // What failed was an earlier packet: this one has not left yet. If it fails too, it counts as lost.
+                let _ = self.socket.send_to(packet, self.address);
+            }),
+        }
+    }
+
+    /// The next datagram from the other side, or `None` at the deadline.
+    ///
+    /// # Errors
+    /// As [`Peer::send`].
+    pub fn receive(&mut self, deadline: Instant) -> Result<Option<&[u8]>, End> {
+        let len = loop {
+            if !self.arm(deadline)? {
+                return Ok(None);
+            }
+            match self.socket.recv_from(&mut self.buffer) {
+                Ok((len, from)) if (from.ip(), from.port()) == (self.address.ip(), self.address.port()) => break len,
+                Ok((len, from)) => self.correct(len, from),
+                Err(e) if is_timeout(&e) => {}
+                Err(e) => self.look_at(e)?,
+            }
+        };
+        Ok(Some(&self.buffer[..len]))
+    }
+
+    /// Lets recv(2) wait until the deadline, and no longer. `false`: it has passed.
+    fn arm(&mut self, deadline: Instant) -> Result<bool, End> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        if self.armed.abs_diff(left) > NEAR {
+            self.socket.set_read_timeout(Some(left)).map_err(End::Socket)?;
+            self.armed = left;
+        }
+        Ok(true)
+    }
+
+    /// A stranger is told that he has the wrong port, unless he only says so himself: two that correct each other would never stop.
+    fn correct(&mut self, len: usize, from: SocketAddr) {
+        self.strangers += 1;
+        if !Opcode::Error.leads(&self.buffer[..len]) {
+            let _ = self.socket.send_to(&unknown_transfer(), from);
+        }
+    }
+
+    /// Whether an error of the socket is about the other side. An unreachable network may come back.
+    fn look_at(&self, e: io::Error) -> Result<(), End> {
+        if refusal::is_about(&self.socket, self.address) {
+            return Err(End::Gone);
+        }
+        if is_soft(&e) { Ok(()) } else { Err(End::Socket(e)) }
+    }
+
+    /// Tells the other side that the transfer is over. Once: nobody acknowledges it (RFC 1350, section 7).
+    pub fn tell(&self, code: ErrorCode, message: &str) {
+        self.ender().tell(code, message);
+    }
+}
+
+impl Ender {
+    /// Ends the transfer: its thread sends nothing more. It may notice only at its next timeout.
+    pub fn end(&self) {
+        self.called.store(true, Relaxed);
+    }
+
+    /// Whether both end the same transfer.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.called, &other.called)
+    }
+
+    /// As [`Peer::tell`].
+    pub fn tell(&self, code: ErrorCode, message: &str) {
+        if let Ok(packet) = (Packet::Error { code, message: message.as_bytes() }).emit() {
+            let _ = self.socket.send_to(&packet, self.address);
+        }
+    }
+}
+
+fn unknown_transfer() -> Vec<u8> {
+    let code = ErrorCode::UNKNOWN_TRANSFER_ID;
+    Packet::Error { code, message: code.meaning().as_bytes() }.emit().unwrap_or_default()
+}

@@ -1,0 +1,120 @@
+//! Files below a folder, by names that strangers send.
+//!
+//! Looking at a name and opening the file are two moments; in between, a folder can become a symbolic link to elsewhere. So
+//! the kernel is asked to stay below the folder while it opens (openat2(2), `RESOLVE_BENEATH`, Linux 5.6). Where it cannot,
+//! each part of the name is opened by itself and no link is followed.
+
+use super::ErrorCode;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// How every file is opened. A FIFO without a writer must not hold the thread up, and a terminal is not to become ours.
+const READ: OFlag = OFlag::O_RDONLY.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+
+/// A folder, and what is below it.
+#[derive(Debug)]
+pub struct Root(OwnedFd);
+
+/// Why a request gets no file: what the ERROR will say.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For people.
+    pub why: String,
+}
+
+impl Refusal {
+    /// With these words.
+    pub fn new(code: ErrorCode, why: impl Into<String>) -> Self {
+        Self { code, why: why.into() }
+    }
+}
+
+impl Root {
+    /// Opens the folder: what it is called later does not matter any more.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        Ok(Self(open(folder, flags, Mode::empty())?))
+    }
+
+    /// Opens a file. `/name` is below the folder, too, since many clients write it; and so is `dir\name`.
+    ///
+    /// # Errors
+    /// ERROR 1 when there is no such file, ERROR 2 when it is not to be had.
+    pub fn file(&self, name: &[u8]) -> Result<File, Refusal> {
+        let path = below(name)?;
+        let file = self.open_beneath(&path).map(File::from).map_err(refuse)?;
+        match file.metadata() {
+            Ok(metadata) if metadata.is_file() => Ok(file),
+            Ok(metadata) if metadata.is_dir() => Err(Refusal::new(ErrorCode::ACCESS_VIOLATION, "a directory")),
+            // What a device or a FIFO has to say may never end.
+            Ok(_) => Err(Refusal::new(ErrorCode::ACCESS_VIOLATION, "not a regular file")),
+            Err(e) => Err(refuse(Errno::from_raw(e.raw_os_error().unwrap_or_default()))),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_beneath(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        use nix::fcntl::{OpenHow, ResolveFlag, openat2};
+        let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let open = || openat2(&self.0, path, OpenHow::new().flags(READ).resolve(resolve));
+        match open() {
+            // An old kernel, or a sandbox that does not know the call.
+            Err(Errno::ENOSYS | Errno::EPERM) => self.open_step_by_step(path),
+            // Something was renamed on the way, and the kernel cannot say where that led (openat2(2)): once more.
+            Err(Errno::EAGAIN) => open(),
+            opened => opened,
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open_beneath(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        self.open_step_by_step(path)
+    }
+
+    /// Opens one part after another. A symbolic link is refused, wherever it leads.
+    fn open_step_by_step(&self, path: &Path) -> Result<OwnedFd, Errno> {
+        let mut place = self.0.try_clone().map_err(|_| Errno::EMFILE)?;
+        let mut parts = path.iter().peekable();
+        while let Some(part) = parts.next() {
+            let folder = if parts.peek().is_some() { OFlag::O_DIRECTORY } else { OFlag::empty() };
+            place = openat(&place, part, READ | OFlag::O_NOFOLLOW | folder, Mode::empty())?;
+        }
+        Ok(place)
+    }
+}
+
+/// The path below the folder. `..` is refused even where it would stay inside: nobody needs it.
+fn below(name: &[u8]) -> Result<PathBuf, Refusal> {
+    let parts = name.split(|&octet| octet == b'/' || octet == b'\\');
+    let parts: Vec<&[u8]> = parts.filter(|part| !part.is_empty() && *part != b".").collect();
+    if parts.contains(&b"..".as_slice()) {
+        return Err(Refusal::new(ErrorCode::ACCESS_VIOLATION, "no way leads upwards"));
+    }
+    if parts.is_empty() {
+        return Err(Refusal::new(ErrorCode::ACCESS_VIOLATION, "a directory"));
+    }
+    Ok(parts.into_iter().map(OsStr::from_bytes).collect())
+}
+
+fn refuse(e: Errno) -> Refusal {
+    match e {
+        Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG => Refusal::new(ErrorCode::FILE_NOT_FOUND, "no such file"),
+        Errno::EXDEV | Errno::ELOOP => Refusal::new(ErrorCode::ACCESS_VIOLATION, "a symbolic link leads elsewhere"),
+        Errno::EACCES | Errno::EPERM => Refusal::new(ErrorCode::ACCESS_VIOLATION, "permission denied"),
+        // What open(2) says of a socket's file, and of a device that nobody drives.
+        Errno::ENXIO | Errno::ENODEV => Refusal::new(ErrorCode::ACCESS_VIOLATION, "not a regular file"),
+        e => Refusal::new(ErrorCode::NOT_DEFINED, crate::error::cause_text(&e.into())),
+    }
+}
