@@ -1,0 +1,13 @@
+//! What others wrote, shown to a person.
+
+/// Text as text, and no octet that could command a terminal: ESC as `\u{1b}`, what is no UTF-8 as `\xff`.
+pub fn shown(octets: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in octets.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
+        }
+        text.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    text
+}
