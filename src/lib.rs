@@ -17,6 +17,7 @@
 //! | load a server, and compare every answer | [`load`] |
 //! | carry octets between two connections | [`relay`] |
 //! | show octets and conversations | [`hexdump`], [`tap`] |
+//! | read and write IP and UDP headers | [`wire`] |
 //! | cut a stream into frames: type, length, value | [`tlv`] |
 //! | read and write TFTP packets | [`tftp`] |
 //! | read and write durations as people do | [`human`] |
@@ -50,3 +51,4 @@ pub mod sys;
 pub mod tap;
 pub mod tftp;
 pub mod tlv;
+pub mod wire;

@@ -6,6 +6,7 @@
 pub mod driver;
 pub mod mutate;
 pub mod tlv;
+pub mod udp_header;
 
 /// What is fuzzed.
 pub struct Target {
@@ -18,4 +19,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: &[Target] = &[Target { name: "tlv", make: tlv::make, check: tlv::check }];
+pub const TARGETS: &[Target] = &[
+    Target { name: "tlv", make: tlv::make, check: tlv::check },
+    Target { name: "udp_header", make: udp_header::make, check: udp_header::check },
+];
