@@ -89,7 +89,7 @@ pub fn arithmetic(octets: &[u8], from: IpAddr, to: IpAddr) -> Result<()> {
     }
     if !rest.is_empty() {
         total += sum(rest);
-        say(format_args!("   …  {total:8x}  the other {}", count(rest.len().div_ceil(2), "word")))?;
+        say(format_args!("   …  {:>8}  the other {}", sixteen(total), count(rest.len().div_ceil(2), "word")))?;
     }
     finish(total)
 }
@@ -97,8 +97,9 @@ pub fn arithmetic(octets: &[u8], from: IpAddr, to: IpAddr) -> Result<()> {
 /// What overflows sixteen bits comes back at the bottom, and then every bit is turned over.
 fn finish(total: u64) -> Result<()> {
     let folded = fold(total);
-    say(format_args!("      {folded:8x}  the carry added: {:x} + {:x}", total & 0xffff, total >> 16))?;
-    say(format_args!("      {:>8}  inverted", format!("{:04x}", !folded)))?;
+    let sum = sixteen(folded.into());
+    say(format_args!("      {sum:>8}  the carry added: {} + {:x}", sixteen(total & 0xffff), total >> 16))?;
+    say(format_args!("      {:>8}  inverted", sixteen((!folded).into())))?;
     if !folded == NO_CHECKSUM {
         say(format_args!("      {:>8}  since zero would mean that there is none", "ffff"))?;
     }
@@ -108,7 +109,12 @@ fn finish(total: u64) -> Result<()> {
 fn add(total: &mut u64, word: &[u8], name: &str) -> Result<()> {
     *total += sum(word);
     let shown = hexdump::hex(word, 2).replace(' ', "");
-    say(format_args!("{shown:<4}  {total:8x}  {name}"))
+    say(format_args!("{shown:<4}  {:>8}  {name}", sixteen(*total)))
+}
+
+/// Four digits, or more when there is a carry.
+fn sixteen(n: u64) -> String {
+    format!("{n:04x}")
 }
 
 fn pseudo_ipv4(at: usize) -> &'static str {

@@ -1,8 +1,10 @@
 //! Chapter 5: unreliable UDP.
 
+mod udp_header;
+
 use netkata_kit::Program;
 
 /// The chapter's programs, then its exercises, each in the order of the lesson.
 pub fn programs() -> Vec<Program> {
-    vec![]
+    vec![udp_header::program()]
 }
