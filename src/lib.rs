@@ -18,6 +18,7 @@
 //! | carry octets between two connections, or datagrams | [`relay`] |
 //! | lose, repeat, reorder, delay and damage datagrams | [`lossy`] |
 //! | show octets and conversations | [`hexdump`], [`tap`] |
+//! | read and write IP and UDP headers | [`wire`] |
 //! | cut a stream into frames: type, length, value | [`tlv`] |
 //! | read and write TFTP packets | [`tftp`] |
 //! | read and write durations as people do | [`human`] |
@@ -52,3 +53,4 @@ pub mod sys;
 pub mod tap;
 pub mod tftp;
 pub mod tlv;
+pub mod wire;

@@ -7,6 +7,7 @@ pub mod driver;
 pub mod mutate;
 pub mod tftp;
 pub mod tlv;
+pub mod udp_header;
 
 /// What is fuzzed.
 pub struct Target {
@@ -28,4 +29,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "tftp_ack", make: tftp::make_ack, check: tftp::check },
     Target { name: "tftp_error", make: tftp::make_error, check: tftp::check },
     Target { name: "tftp_oack", make: tftp::make_oack, check: tftp::check },
+    Target { name: "udp_header", make: udp_header::make, check: udp_header::check },
 ];

@@ -214,9 +214,12 @@ fn pad(body: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::packet::{Path, fold, ipv4, ipv6, sum, tcp, transport_checksum, udp};
+    use super::super::packet::{Path, tcp, transport_checksum};
     use super::*;
     use crate::tap::{From, Missing, Transport, Why};
+    use crate::wire::checksum;
+    use crate::wire::ip::{ipv4, ipv6};
+    use crate::wire::udp;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -294,7 +297,7 @@ mod tests {
     fn parse(octets: &[u8]) -> ((SocketAddr, SocketAddr), u8, Vec<u8>) {
         let (from, to, protocol, payload) = if octets[0] >> 4 == 4 {
             assert_eq!(usize::from(be16(&octets[ipv4::TOTAL_LENGTH])), octets.len());
-            assert_eq!(!fold(sum(&octets[..ipv4::HEADER])), 0, "header checksum");
+            assert_eq!(checksum::of(&octets[..ipv4::HEADER]), 0, "header checksum");
             let address = |field| Ipv4Addr::from(be32(&octets[field])).into();
             (address(ipv4::SOURCE), address(ipv4::DESTINATION), octets[ipv4::PROTOCOL], &octets[ipv4::HEADER..])
         } else {
@@ -332,8 +335,8 @@ mod tests {
             seen.flags = payload[tcp::FLAGS];
             seen.data = payload[usize::from(payload[tcp::DATA_OFFSET] >> 4) * 4..].to_vec();
         } else {
-            assert_eq!(usize::from(be16(&payload[udp::LENGTH])), payload.len());
-            seen.data = payload[udp::HEADER..].to_vec();
+            assert_eq!(usize::from(be16(&payload[udp::field::LENGTH])), payload.len());
+            seen.data = payload[udp::field::DATA].to_vec();
         }
         seen
     }
