@@ -5,6 +5,7 @@
 //! ([`svg`]), or a capture that Wireshark opens ([`pcapng`]).
 
 mod chart;
+pub mod datagram_relay;
 pub mod datagrams;
 pub mod dialogue;
 pub mod files;

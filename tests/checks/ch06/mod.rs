@@ -4,5 +4,8 @@ use netkata_kit::Program;
 
 /// The chapter's programs, then its exercises, each in the order of the lesson.
 pub fn programs() -> Vec<Program> {
-    vec![]
+    vec![
+        // Programs:
+        // Exercises:
+    ]
 }

@@ -7,6 +7,7 @@ use super::{Run, ports, programs};
 use crate::SelfCheck;
 use crate::page::Site;
 use netkata::tap::Journal;
+use netkata::tap::datagram_relay::DatagramRelay;
 use netkata::tap::relay::Relay;
 use nix::sys::signal::Signal;
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ struct Stage<'a> {
     normaliser: Normaliser,
     journal: Option<Journal>,
     relays: Vec<(String, Relay)>,
+    datagrams: Vec<DatagramRelay>,
     running: HashMap<&'a str, Program>,
     shown: Vec<(&'a str, Shown)>,
 }
@@ -49,6 +51,7 @@ pub fn run(site: &Site, script: &Script, tapped: bool) -> Result<Run, String> {
         normaliser: Normaliser::new(script.masks.clone()),
         journal: tapped.then(|| Journal::new(JOURNAL)),
         relays: Vec::new(),
+        datagrams: Vec::new(),
         running: HashMap::new(),
         shown: Vec::new(),
     };
@@ -106,7 +109,7 @@ impl<'a> Stage<'a> {
             Action::Listens(documented) => {
                 let real = self.normaliser.ports.to_real(&documented.to_string()).parse().map_err(|_| "no port")?;
                 ports::wait_for_listener(real, deadline)?;
-                self.tap(name, *documented, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), real))?;
+                self.tap(name, "tcp", *documented, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), real))?;
                 return Ok(());
             }
             Action::Reaches(state, documented) => {
@@ -162,14 +165,11 @@ impl<'a> Stage<'a> {
         let real = line.rsplit("://").next().unwrap_or_default();
         let Ok(real) = real.parse::<SocketAddr>() else { return Err(format!("no address in {line:?}")) };
         self.normaliser.ports.lead(documented, real.port());
-        match scheme {
-            "udp" => Ok(()),
-            _ => self.tap(name, documented, real),
-        }
+        self.tap(name, scheme, documented, real)
     }
 
     /// Puts a relay between this server and whoever dials it.
-    fn tap(&mut self, server: &str, documented: u16, real: SocketAddr) -> Result<(), String> {
+    fn tap(&mut self, server: &str, scheme: &str, documented: u16, real: SocketAddr) -> Result<(), String> {
         let Some(journal) = &self.journal else { return Ok(()) };
         let upstream = match real.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -178,10 +178,20 @@ impl<'a> Stage<'a> {
         };
         let mut others = self.script.steps.iter().map(|s| s.terminal.as_str()).filter(|t| *t != server);
         let client = others.next().filter(|first| others.all(|t| t == *first)).unwrap_or("client");
-        let relay = Relay::start(journal, SocketAddr::new(upstream, real.port()), (client, server))
-            .map_err(|e| format!("cannot tap {real}: {e}"))?;
-        self.normaliser.ports.lead(documented, relay.addr().port());
-        self.relays.push((server.to_string(), relay));
+        let (upstream, names) = (SocketAddr::new(upstream, real.port()), (client, server));
+        let cannot = |e: std::io::Error| format!("cannot tap {real}: {e}");
+        let port = if scheme == "udp" {
+            let relay = DatagramRelay::start(journal, upstream, names).map_err(cannot)?;
+            let port = relay.addr().port();
+            self.datagrams.push(relay);
+            port
+        } else {
+            let relay = Relay::start(journal, upstream, names).map_err(cannot)?;
+            let port = relay.addr().port();
+            self.relays.push((server.to_string(), relay));
+            port
+        };
+        self.normaliser.ports.lead(documented, port);
         Ok(())
     }
 
@@ -192,6 +202,8 @@ impl<'a> Stage<'a> {
             relay.wait(conversations.filter(|c| c.server_name == server).count(), STEP);
             relay.stop();
         }
+        // Datagrams have no end to wait for. The script has: what it waited for came through the relay.
+        self.datagrams.drain(..).for_each(DatagramRelay::stop);
         let mut terminals: Vec<(String, String)> = Vec::new();
         for (name, shown) in std::mem::take(&mut self.shown) {
             let at = terminals.iter().position(|(n, _)| n == name).unwrap_or_else(|| {
