@@ -1,5 +1,6 @@
 //! Chapter 5: unreliable UDP.
 
+mod many_ports;
 mod udp_echo_server;
 mod udp_header;
 mod udp_time;
@@ -15,4 +16,5 @@ pub fn programs() -> Vec<Program> {
         // Exercises:
         udp_time::program(),
     ]
+    vec![udp_echo_server::program(), many_ports::program(), udp_time::program()]
 }

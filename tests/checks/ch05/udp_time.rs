@@ -1,7 +1,6 @@
 //! `udp_time`: RFC 868 over UDP, and what is no question.
 
 use crate::checks::common;
-use netkata_kit::datagram::Datagrams;
 use netkata_kit::prelude::*;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -47,19 +46,19 @@ fn low_32_bits(seconds: u64) -> u32 {
     (seconds % (1 << 32)) as u32
 }
 
-/// A question that is no answer: of any length but four.
-fn ask(c: &mut Datagrams, question: &[u8]) -> Outcome {
-    let question = if question.len() == 4 { &question[1..] } else { question };
-    c.send(question)
+/// A question: shorter than an answer, so that nothing of it is cut.
+fn question(s: &mut Scene) -> Vec<u8> {
+    let length = s.rng.usize(1..4);
+    s.octets(length)
 }
 
 fn unasked(s: &mut Scene) -> Outcome {
     set_common_clock(s);
-    let words = s.phrase();
+    let question = question(s);
     let mut c = s.datagrams()?;
     c.expect_silence(ms(20)).because(RFC868)?;
     for _ in 0..2 {
-        ask(&mut c, words.as_bytes())?;
+        c.send(&question)?;
         c.receive().because(RFC868)?;
         c.expect_silence(ms(20)).because(RFC868)?;
     }
@@ -68,9 +67,9 @@ fn unasked(s: &mut Scene) -> Outcome {
 
 fn four_octets(s: &mut Scene) -> Outcome {
     set_common_clock(s);
-    let words = s.phrase();
+    let question = question(s);
     let mut c = s.datagrams()?;
-    ask(&mut c, words.as_bytes())?;
+    c.send(&question)?;
     match c.receive()?.len() {
         4 => Ok(()),
         n => Err(Failure::new("four octets", netkata::human::count(n, "octet"))),
@@ -89,9 +88,9 @@ fn empty(s: &mut Scene) -> Outcome {
 
 fn from_1900(s: &mut Scene) -> Outcome {
     let right = set_common_clock(s);
-    let words = s.phrase();
+    let question = question(s);
     let mut c = s.datagrams()?;
-    ask(&mut c, words.as_bytes())?;
+    c.send(&question)?;
     c.expect(&right).because("RFC 868: 2,208,988,800 corresponds to 00:00 1 Jan 1970 GMT; the high octet goes first")
 }
 
@@ -103,7 +102,7 @@ fn of_now(s: &mut Scene) -> Outcome {
     netkata::datagram::connect_one(address)
         .and_then(|socket| {
             socket.set_read_timeout(Some(Duration::from_secs(2)))?;
-            socket.send(b"what time is it")?;
+            socket.send(b"")?;
             socket.recv(&mut octets)
         })
         .map_err(|e| Failure::new("four octets", netkata::error::cause_text(&e)))?;
@@ -169,9 +168,9 @@ fn services(s: &mut Scene) -> Outcome {
     let right = set_common_clock(s);
     let free = s.upstream_udp()?.address();
     s.option("--services", free.port());
-    let (server, words) = (s.address()?, s.phrase());
+    let (server, question) = (s.address()?, question(s));
     let mut service = s.datagrams_between(free, server)?;
-    ask(&mut service, words.as_bytes())?;
+    service.send(&question)?;
     service.expect_silence(ms(40)).because(LOOP)?;
     let mut client = s.datagrams()?;
     client.send(b"")?;
@@ -181,9 +180,9 @@ fn services(s: &mut Scene) -> Outcome {
 /// A second address of loopback has the same port number. Elsewhere than on Linux it must be set up first.
 fn own_kind(s: &mut Scene) -> Outcome {
     let right = set_common_clock(s);
-    let (server, words) = (s.address()?, s.phrase());
+    let (server, question) = (s.address()?, question(s));
     let mut kin = s.datagrams_between(SocketAddr::from(([127, 0, 0, 2], server.port())), server)?;
-    ask(&mut kin, words.as_bytes())?;
+    kin.send(&question)?;
     kin.expect_silence(ms(40)).because(LOOP)?;
     let mut client = s.datagrams()?;
     client.send(b"")?;
@@ -202,7 +201,8 @@ fn leaver(s: &mut Scene) -> Outcome {
     let mut c = s.datagrams()?;
     for _ in 0..2 {
         c.send(b"")?;
-        c.expect(&right).because("udp(7): a refusal is about one datagram; the socket is as good as before")?;
+        c.expect(&right)
+            .because("udp(7): an error may be about an earlier datagram; the socket is as good as before")?;
     }
     Ok(())
 }
@@ -213,6 +213,5 @@ fn asked(s: &mut Scene) -> Outcome {
     let port = s.address()?.port();
     let mut c = s.datagrams_to(SocketAddr::from(([127, 0, 0, 2], port)))?;
     c.send(b"")?;
-    c.expect(&right)
-        .because("RFC 1123 §2.3: a UDP application on a multihomed host must answer from the address that was asked")
+    c.expect(&right).because("RFC 1122 §4.1.3.5: a response should come from the address that the request was sent to")
 }

@@ -16,7 +16,7 @@ impl Scene {
     /// As [`Scene::datagrams_to`], from an address of the check's choice.
     pub fn datagrams_between(&mut self, ours: SocketAddr, peer: SocketAddr) -> Outcome<Datagrams> {
         let opened = Datagrams::open_from(ours, peer, &self.launch.name, &self.journal);
-        opened.map_err(|e| refused("a UDP socket", &e))
+        opened.map(|socket| socket.queueing_at(&self.queue)).map_err(|e| refused("a UDP socket", &e))
     }
 
     /// A UDP service of the grader's, and the subject started with its address, followed by the check's options.
