@@ -10,7 +10,9 @@ const QUEUE: &str =
     "recv(2) waits for one socket; a server that serves several waits for all of them, or has a thread for each";
 
 pub fn program() -> Program {
+    // The ports are in the answers.
     Program::finished(5, "many_ports")
+        .varies()
         .check("announces_each_port", "each port is announced on a line of its own, in order", announces)
         .check("answers_on_the_first_port", "an answer is the port's number, a colon, a space and the question", first)
         .check("answers_on_every_port", "every port answers, in its own name", every)
@@ -116,14 +118,16 @@ fn range(s: &mut Scene) -> Outcome {
     let words = s.phrase();
     let low = free_range(s)?;
     s.start_with_arguments(&[format!("127.0.0.1:{low}-{}", low + 2)])?;
-    let announced = [s.address()?.port(), next_address(s)?.port(), next_address(s)?.port()];
+    let why = "a range has its last port, and none after it";
+    let (second, third) = (next_address(s).because(why)?, next_address(s).because(why)?);
+    let announced = [s.address()?.port(), second.port(), third.port()];
     if announced != [low, low + 1, low + 2] {
         return Err(Failure::new("every port of the range, in order", "others"));
     }
     for port in announced {
         ask(&mut s.datagrams_to(SocketAddr::from(([127, 0, 0, 1], port)))?, words.as_bytes())?;
     }
-    s.expect_no_output(ms(20)).because("a range has its last port, and none after it")
+    s.expect_no_output(ms(20)).because(why)
 }
 
 fn free_range(s: &mut Scene) -> Outcome<u16> {
