@@ -1,6 +1,8 @@
 //! Chapter 5: unreliable UDP.
 
+mod interloper;
 mod many_ports;
+mod udp_echo_client;
 mod udp_echo_server;
 mod udp_header;
 mod udp_time;
@@ -12,9 +14,11 @@ pub fn programs() -> Vec<Program> {
     vec![
         // Programs:
         udp_echo_server::program(),
+        udp_echo_client::program(),
+        interloper::program(),
+        many_ports::program(),
         udp_header::program(),
         // Exercises:
         udp_time::program(),
     ]
-    vec![udp_echo_server::program(), many_ports::program(), udp_time::program()]
 }
