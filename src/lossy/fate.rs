@@ -21,6 +21,8 @@ pub struct Fate {
     pub flipped: Option<usize>,
     /// So many octets of the payload are left.
     pub cut: Option<usize>,
+    /// It comes from a port that nobody knows.
+    pub foreign: bool,
     /// How long it takes.
     pub delay: Duration,
     /// How much longer it waits at most, when later ones are to overtake it.
@@ -46,6 +48,7 @@ impl Fate {
             behind: if reordered { faults.behind } else { 0 },
             flipped: damaged(&faults.corrupt, About::Corrupt).then(|| choose(octets * 8, About::WhichBit)),
             cut: damaged(&faults.truncate, About::Truncate).then(|| choose(octets, About::WhereToCut)),
+            foreign: struck(&faults.foreign, About::Foreign),
             delay: faults.delay.of(from).saturating_add(jitter),
             hold: if reordered { faults.hold } else { Duration::ZERO },
         }
@@ -66,7 +69,12 @@ impl Fate {
             *octet ^= 0x80 >> (self.flipped.unwrap_or_default() % 8);
         }
         octets.truncate(self.cut.unwrap_or(octets.len()));
-        let one = Delivery { octets, after: self.delay.saturating_add(self.hold), behind: self.behind };
+        let one = Delivery {
+            octets,
+            after: self.delay.saturating_add(self.hold),
+            behind: self.behind,
+            foreign: self.foreign,
+        };
         vec![one; 1 + usize::from(self.repeated)]
     }
 }
@@ -80,6 +88,7 @@ impl fmt::Display for Fate {
         let mut parts = Vec::new();
         parts.extend(self.flipped.map(|bit| format!("bit {bit} flipped")));
         parts.extend(self.cut.map(|left| format!("cut to {}", human::count(left, "octet"))));
+        parts.extend(self.foreign.then(|| "from a foreign port".into()));
         parts.extend(self.repeated.then(|| "repeated".into()));
         parts.extend((self.behind > 0).then(|| format!("behind the next {}", self.behind)));
         let delay = human::round_to(self.delay, Duration::from_micros(100));
