@@ -3,10 +3,10 @@
 
 #[path = "kit_itself/consoles.rs"]
 mod consoles;
-#[path = "kit_itself/patience.rs"]
-mod patience;
 #[path = "kit_itself/lossy.rs"]
 mod lossy;
+#[path = "kit_itself/patience.rs"]
+mod patience;
 #[path = "kit_itself/proving.rs"]
 mod proving;
 #[path = "kit_itself/subjects.rs"]

@@ -47,8 +47,8 @@ pub use talk::{Close, Talk};
 pub mod prelude {
     pub use crate::check::Program;
     pub use crate::failure::{Because, Failure, Outcome};
-    pub use crate::patience::PATIENCE;
     pub use crate::lossy::{Fault, Faults, LossyLink, Nth};
+    pub use crate::patience::PATIENCE;
     pub use crate::scene::Scene;
     pub use crate::talk::{Close, Talk};
     pub use crate::udp_upstream::UdpUpstream;
