@@ -10,6 +10,7 @@ pub(super) enum About {
     Reorder,
     Corrupt,
     Truncate,
+    Foreign,
     Jitter,
     WhichBit,
     WhereToCut,

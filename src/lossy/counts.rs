@@ -18,6 +18,8 @@ pub struct Counts {
     pub corrupted: u64,
     /// Delivered without their end.
     pub truncated: u64,
+    /// Delivered from a port that nobody knows.
+    pub foreign: u64,
     /// Copies that went on.
     pub delivered: u64,
 }
@@ -33,16 +35,17 @@ impl Counts {
         self.repeated += u64::from(fate.repeated);
         self.reordered += u64::from(fate.behind > 0);
         self.corrupted += u64::from(fate.flipped.is_some());
+        self.foreign += u64::from(fate.foreign);
         self.truncated += u64::from(fate.cut.is_some());
         self.delivered += 1 + u64::from(fate.repeated);
     }
 }
 
-/// `12 came, 3 dropped, 1 repeated, 0 reordered, 0 corrupted, 0 truncated, 10 delivered`
+/// `12 came, 3 dropped, 1 repeated, 0 reordered, 0 corrupted, 0 truncated, 0 foreign, 10 delivered`
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { came, dropped, repeated, reordered, corrupted, truncated, delivered } = self;
+        let Self { came, dropped, repeated, reordered, corrupted, truncated, foreign, delivered } = self;
         write!(f, "{came} came, {dropped} dropped, {repeated} repeated, {reordered} reordered, ")?;
-        write!(f, "{corrupted} corrupted, {truncated} truncated, {delivered} delivered")
+        write!(f, "{corrupted} corrupted, {truncated} truncated, {foreign} foreign, {delivered} delivered")
     }
 }

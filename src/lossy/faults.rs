@@ -95,6 +95,8 @@ pub struct Faults {
     pub corrupt: Fault,
     /// The payload is cut short.
     pub truncate: Fault,
+    /// They come from a port that nobody knows, as a stranger's would.
+    pub foreign: Fault,
     /// How long each takes.
     pub delay: Each<Duration>,
     /// So much longer at most, by chance.
@@ -108,7 +110,7 @@ pub struct Faults {
 impl Faults {
     /// Whether anything is left to chance.
     pub fn seed_matters(&self) -> bool {
-        let kinds = [&self.drop, &self.repeat, &self.reorder, &self.corrupt, &self.truncate];
+        let kinds = [&self.drop, &self.repeat, &self.reorder, &self.corrupt, &self.truncate, &self.foreign];
         let by_chance =
             |from: &From| kinds.iter().any(|kind| kind.rate.of(*from).0 > 0.0) || !self.jitter.of(*from).is_zero();
         let damaged = |kind: &Fault| kind.nth != Nth::default();
@@ -125,6 +127,7 @@ impl Default for Faults {
             reorder: Fault::default(),
             corrupt: Fault::default(),
             truncate: Fault::default(),
+            foreign: Fault::default(),
             delay: Each::default(),
             jitter: Each::default(),
             behind: 1,

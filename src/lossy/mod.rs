@@ -11,5 +11,6 @@ pub mod faults;
 pub mod link;
 pub mod parse;
 
+pub use counts::Counts;
 pub use fate::Fate;
-pub use faults::{Each, Faults, Nth, Percent};
+pub use faults::{Each, Fault, Faults, Nth, Percent};

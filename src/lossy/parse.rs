@@ -68,3 +68,59 @@ fn split(part: &str) -> Result<(crate::relay::From, &str), String> {
         _ => Err(format!("neither up: nor down: in {part:?} (write up:3,down:5)")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(text: &str) -> Result<(f64, f64), String> {
+        each::<Percent>(text, str::parse).map(|each| (each.up.0, each.down.0))
+    }
+
+    #[test]
+    fn rates_as_people_write_them() {
+        for (text, up, down) in [
+            ("20%", 20.0, 20.0),
+            ("0.5%", 0.5, 0.5),
+            ("100%", 100.0, 100.0),
+            ("up:20%", 20.0, 0.0),
+            ("down:5%,up:1%", 1.0, 5.0),
+        ] {
+            assert_eq!(rates(text), Ok((up, down)), "{text}");
+        }
+        for (text, part) in [
+            ("20", "no % in \"20\" (write 20%"),
+            ("%", "no number"),
+            ("101%", "more than 100"),
+            ("-1%", "no number"),
+            ("nan%", "no number"),
+            ("1e2%", "no number"),
+            ("20%,5%", "no number"),
+            ("left:20%", "neither up: nor down:"),
+            ("up:20%,up:5%", "twice"),
+            ("up:20%,5%", "neither up: nor down:"),
+        ] {
+            let e = rates(text).expect_err(text);
+            assert!(e.contains(part), "{e}");
+        }
+    }
+
+    #[test]
+    fn numbers_as_people_write_them() {
+        let nth: Nth = "up:3,down:5-7,up:1".parse().expect("numbers");
+        assert_eq!((nth.0.up, nth.0.down), ([1, 3].into(), [5, 6, 7].into()));
+        for (text, part) in [
+            ("", "neither"),
+            ("3", "neither"),
+            ("up:0", "no number from 1 on"),
+            ("up:", "no number"),
+            ("up:+1", "no number"),
+            ("up:7-5", "no range"),
+            ("up:1-100001", "no range"),
+            ("up:99999999999999999999", "no number"),
+        ] {
+            let e = text.parse::<Nth>().expect_err(text);
+            assert!(e.contains(part), "{e}");
+        }
+    }
+}

@@ -24,6 +24,7 @@ pub mod consumed;
 pub mod datagram;
 pub mod failure;
 pub mod listener;
+pub mod lossy;
 pub mod message;
 pub mod mutant;
 pub mod output;
@@ -46,6 +47,7 @@ pub use talk::{Close, Talk};
 pub mod prelude {
     pub use crate::check::Program;
     pub use crate::failure::{Because, Failure, Outcome};
+    pub use crate::lossy::{Fault, Faults, LossyLink, Nth};
     pub use crate::patience::PATIENCE;
     pub use crate::scene::Scene;
     pub use crate::talk::{Close, Talk};

@@ -28,6 +28,9 @@ pub struct FaultOptions {
     /// Cut off the end of so many
     #[arg(long, value_name = "RATE", default_value = "0%", hide_default_value = true, value_parser = rate)]
     truncate: Each<Percent>,
+    /// Deliver so many from a port that nobody knows, as a stranger's would come
+    #[arg(long, value_name = "RATE", default_value = "0%", hide_default_value = true, value_parser = rate)]
+    foreign: Each<Percent>,
     /// Deliver each so much later
     #[arg(long, value_name = "TIME", default_value = "0s", hide_default_value = true, value_parser = time)]
     delay: Each<Duration>,
@@ -55,6 +58,9 @@ pub struct FaultOptions {
     /// Cut off the end of these
     #[arg(long, value_name = "WHICH")]
     truncate_nth: Option<Nth>,
+    /// Deliver these from a port that nobody knows
+    #[arg(long, value_name = "WHICH")]
+    foreign_nth: Option<Nth>,
 }
 
 fn rate(text: &str) -> Result<Each<Percent>, String> {
@@ -76,6 +82,7 @@ impl FaultOptions {
             reorder: fault(self.reorder, &self.reorder_nth),
             corrupt: fault(self.corrupt, &self.corrupt_nth),
             truncate: fault(self.truncate, &self.truncate_nth),
+            foreign: fault(self.foreign, &self.foreign_nth),
             delay: self.delay,
             jitter: self.jitter,
             behind: self.behind.into(),

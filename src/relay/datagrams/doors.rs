@@ -1,7 +1,7 @@
 //! The relay's own ports: the entrance for the port that is asked, and a door for each other that answered.
 
 use super::port::Port;
-use super::{Limits, Source};
+use super::{Limits, Source, without_port};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -29,8 +29,7 @@ struct Door {
 
 impl Doors {
     pub(super) fn new(entrance: Rc<Port>, asked: u16, limits: &Limits) -> io::Result<Self> {
-        let mut here = entrance.address()?;
-        here.set_port(0);
+        let here = without_port(entrance.address()?);
         let (open, most, idle) = (HashMap::new(), limits.ports, limits.idle);
         Ok(Self { entrance, asked, open, here, most, idle, next_sweep: None, changed: true })
     }

@@ -25,6 +25,8 @@ pub struct Delivery {
     /// Right after so many later ones of the same client and direction have gone out. [`Delivery::after`] is the longest
     /// wait then: where each waits for the answer to the last, no later one ever comes.
     pub behind: usize,
+    /// From a port that nobody knows, as a stranger's would come.
+    pub foreign: bool,
 }
 
 /// Sees each datagram that a relay carries. The relay calls it in its one thread, and waits.

@@ -182,7 +182,7 @@ impl<H: Hook> Relay<'_, H> {
         let path = client.path(port, now, self.hook, self.upstream);
         let verdict = self.hook.datagram(path, From::Client, octets);
         self.told = false;
-        self.carry_out(verdict, Parcel { client: came.from, port, from: From::Client }, octets);
+        self.carry_out(verdict, Parcel { client: came.from, port, from: From::Client, foreign: false }, octets);
     }
 
     fn from_server(&mut self, address: SocketAddr, from: SocketAddr, octets: &[u8]) {
@@ -197,7 +197,11 @@ impl<H: Hook> Relay<'_, H> {
         let Some(client) = self.clients.known(address) else { return };
         let path = client.path(from.port(), now, self.hook, self.upstream);
         let verdict = self.hook.datagram(path, From::Server, octets);
-        self.carry_out(verdict, Parcel { client: address, port: from.port(), from: From::Server }, octets);
+        self.carry_out(
+            verdict,
+            Parcel { client: address, port: from.port(), from: From::Server, foreign: false },
+            octets,
+        );
     }
 
     fn carry_out(&mut self, verdict: Verdict, parcel: Parcel, octets: &[u8]) {
@@ -207,6 +211,7 @@ impl<H: Hook> Relay<'_, H> {
             Verdict::Instead(deliveries) => deliveries,
         };
         for delivery in deliveries {
+            let parcel = Parcel { foreign: delivery.foreign, ..parcel };
             if delivery.after.is_zero() && delivery.behind == 0 {
                 self.deliver(parcel, number, &delivery.octets);
             } else if !self.way.put(parcel, number, delivery) {
@@ -242,36 +247,46 @@ impl<H: Hook> Relay<'_, H> {
                 (door, parcel.client, client.here, Source::Door(parcel.port))
             }
         };
+        if parcel.foreign {
+            return self.send_as_a_stranger(&port, octets, to);
+        }
         let mut sent = port.send(octets, to, here);
         if sent.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
             // The refusal is of a datagram before; this one has not been sent (udp(7)).
             self.hear_refusals(&port, source);
             sent = port.send(octets, to, here);
         }
-        if let (Err(e), Some(path)) = (sent, self.path(parcel)) {
-            let (hook, path) = path;
+        if let (Err(e), Some((hook, path))) = (sent, self.path(parcel.client, parcel.port)) {
             hook.unsent(path, parcel.from, &e);
         }
     }
 
-    fn path(&mut self, parcel: Parcel) -> Option<(&mut H, &mut H::Path)> {
-        let client = self.clients.known(parcel.client)?;
-        Some((self.hook, client.known_path(parcel.port)?))
+    /// From a port that is open for this moment only.
+    fn send_as_a_stranger(&mut self, like: &Port, octets: &[u8], to: SocketAddr) {
+        let stranger = like.address().and_then(|address| like.another_at(without_port(address)));
+        if let Err(e) = stranger.and_then(|stranger| stranger.send_to(octets, to)) {
+            self.not_carried(&"a stranger's", &cause_text(&e));
+        }
+    }
+
+    fn path(&mut self, client: SocketAddr, port: u16) -> Option<(&mut H, &mut H::Path)> {
+        let client = self.clients.known(client)?;
+        Some((self.hook, client.known_path(port)?))
     }
 
     /// ICMP: nobody has that port (RFC 792; RFC 4443, section 3.1). A client that is gone is forgotten. Its socket is closed
     /// with that, so that the server's host hears the same.
     fn hear_refusals(&mut self, port: &Port, source: Source) {
         while let Some(by) = port.refusal() {
-            let (parcel, gone) = match source {
-                Source::Upstream(client) => (Parcel { client, port: by.port(), from: From::Server }, false),
-                Source::Door(port) => (Parcel { client: by, port, from: From::Client }, true),
+            let ((client, port, from), gone) = match source {
+                Source::Upstream(client) => ((client, by.port(), From::Server), false),
+                Source::Door(port) => ((by, port, From::Client), true),
             };
-            if let Some((hook, path)) = self.path(parcel) {
-                hook.refused(path, parcel.from);
+            if let Some((hook, path)) = self.path(client, port) {
+                hook.refused(path, from);
             }
             if gone {
-                self.clients.forget(parcel.client);
+                self.clients.forget(client);
             }
         }
     }
@@ -287,6 +302,11 @@ impl<H: Hook> Relay<'_, H> {
             self.hook.not_carried(whose, why);
         }
     }
+}
+
+fn without_port(mut address: SocketAddr) -> SocketAddr {
+    address.set_port(0);
+    address
 }
 
 /// A link-local address means nothing without its interface (RFC 4007, section 6).

@@ -8,7 +8,7 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
@@ -163,11 +163,16 @@ fn tell_refusals(_: &UdpSocket, _: bool) -> io::Result<()> {
 }
 
 fn our_address(told: &ControlMessageOwned) -> Option<IpAddr> {
+    let v4 = |address: libc::in_addr| Ipv4Addr::from(u32::from_be(address.s_addr));
     match told {
+        // The first is not there for what came before it was asked for. The second may be a broadcast's.
         ControlMessageOwned::Ipv4PacketInfo(info) => {
-            Some(IpAddr::from(u32::from_be(info.ipi_spec_dst.s_addr).to_be_bytes()))
+            let plain = |ip: &Ipv4Addr| !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast());
+            [v4(info.ipi_spec_dst), v4(info.ipi_addr)].into_iter().find(plain).map(IpAddr::V4)
         }
-        ControlMessageOwned::Ipv6PacketInfo(info) => Some(IpAddr::from(info.ipi6_addr.s6_addr)),
+        ControlMessageOwned::Ipv6PacketInfo(info) => {
+            Some(IpAddr::from(info.ipi6_addr.s6_addr)).filter(|ip| !ip.is_multicast())
+        }
         _ => None,
     }
 }

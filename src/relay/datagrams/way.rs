@@ -16,6 +16,8 @@ pub(super) struct Parcel {
     /// The server's port.
     pub(super) port: u16,
     pub(super) from: From,
+    /// It is to come from a port that nobody knows.
+    pub(super) foreign: bool,
 }
 
 struct Waiting {

@@ -6,6 +6,7 @@ use super::proxy;
 use crate::checks::common;
 use capture::{FIN, SYN};
 use netkata::hexdump;
+use netkata_kit::datagram::Datagrams;
 use netkata_kit::prelude::*;
 use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
@@ -25,6 +26,7 @@ pub fn program() -> Program {
         .check("carries_unix_sockets", "it stands between socket files as well", unix_sockets)
         .check("carries_datagrams_whole", "datagrams go through one by one, from none to 65,507 octets", datagrams)
         .check("tells_udp_clients_apart", "each UDP client gets the answers to its own questions", udp_clients)
+        .check("carries_another_ports_answer", "a server may answer from another port, and go on there", another_port)
         .check("resets_where_nobody_is", "an upstream that refuses is a reset for the client, and shown", refused)
         .check("gives_a_silent_upstream_up", "an upstream has --connect-timeout to answer", proxy::silent)
         .with(&["--connect-timeout", "200ms"])
@@ -34,6 +36,7 @@ pub fn program() -> Program {
         .check("shows_each_turn", "a line says who spoke, how much, in hexadecimal and as text", turns)
         .check("tells_conversations_apart", "each conversation has a letter, in the order in which they came", letters)
         .check("shows_a_refused_datagram", "a server's closed UDP port is shown", refused_datagram)
+        .check("shows_the_port_that_answers", "what another port says is a conversation with that port", shows_the_port)
         .check("names_a_protocol", "a protocol that shows itself is named beside the line", names_http)
         .check("marks_a_guess", "what only may be a protocol is marked as a guess", guesses)
         .check("dumps_all_octets", "-x shows all octets, with their place in the stream", dump)
@@ -214,6 +217,38 @@ fn udp_clients(s: &mut Scene) -> Outcome {
     Ok(())
 }
 
+/// As TFTP does: asked on one port, the server goes on from another.
+fn another_port(s: &mut Scene) -> Outcome {
+    let mut upstream = udp(s)?;
+    let mut client = s.datagrams()?;
+    go_on(s, &mut upstream, &mut client).map(drop)
+}
+
+/// Returns the port that goes on, and what it and the client said.
+fn go_on(s: &mut Scene, upstream: &mut UdpUpstream, client: &mut Datagrams) -> Outcome<(UdpUpstream, [String; 2])> {
+    const WHY: &str = "RFC 1350 §4: the server chooses a port of its own for the transfer, and hears the client there";
+    let words = [s.phrase(), s.phrase(), s.phrase()];
+    let mut transfer = s.upstream_udp()?;
+    client.send(words[0].as_bytes())?;
+    let asking = upstream.expect(words[0].as_bytes())?;
+    transfer.reply(asking, words[1].as_bytes())?;
+    let (got, door) = client.receive_from_anybody().because(WHY)?;
+    if got != words[1].as_bytes() {
+        return Err(Failure::octets(words[1].as_bytes(), &got, "one datagram"));
+    }
+    if door == client.peer() {
+        return Err(Failure::new("the answer from another port here too", "the port that was asked")).because(WHY);
+    }
+    client.turn_to(door);
+    client.send(words[2].as_bytes())?;
+    let from = transfer.expect(words[2].as_bytes()).because(WHY)?;
+    if from != asking {
+        return Err(Failure::new("the client's own port towards the server", "another")).because(WHY);
+    }
+    let [_, answer, more] = words;
+    Ok((transfer, [answer, more]))
+}
+
 fn refused(s: &mut Scene) -> Outcome {
     let nobody = s.refusing_address()?;
     s.start_in_front_of(nobody)?;
@@ -286,6 +321,23 @@ fn refused_datagram(s: &mut Scene) -> Outcome {
     expect_shown(s, "A ← port unreachable (ICMP)").because(
         "udp(7): a connected socket hears of an ICMP error; without a word, a closed port looks like a slow server",
     )
+}
+
+fn shows_the_port(s: &mut Scene) -> Outcome {
+    let mut upstream = udp(s)?;
+    let mut client = s.datagrams()?;
+    let (transfer, [answer, more]) = go_on(s, &mut upstream, &mut client)?;
+    let why = "a record is evidence: who looks for the transfer in it looks for its port";
+    // The first conversation: its beginning, and the question.
+    (shown(s)?, shown(s)?);
+    let (ours, opening) = (client.address()?, shown(s)?);
+    if opening != format!("B ({ours} to {transfer})") {
+        let wanted = "a line `B (… to udp://…)` with the port that answers";
+        return Err(Failure::new(wanted, format!("`{opening}`"))).because(why);
+    }
+    expect_shown(s, "B (the server answers A from this port)")?;
+    expect_shown(s, &line("B ←", answer.as_bytes())).because(why)?;
+    expect_shown(s, &line("B →", more.as_bytes())).because(why)
 }
 
 fn names_http(s: &mut Scene) -> Outcome {
