@@ -262,7 +262,10 @@ impl Talk {
     /// Waits for `n` octets and returns them.
     pub fn read_exactly(&mut self, n: usize) -> Outcome<Vec<u8>> {
         match self.fill(n, self.wait(), |_| false) {
-            Ok(()) => Ok(self.pending.drain(..n).collect()),
+            Ok(()) => {
+                let rest = self.pending.split_off(n);
+                Ok(std::mem::replace(&mut self.pending, rest))
+            }
             Err(state) => Err(Failure::new(
                 human::count(n, "octet"),
                 format!("{}, then {state}", human::count(self.pending.len(), "octet")),
