@@ -69,6 +69,23 @@ fn a_silence_is_not_extended() {
     talk.expect_no_more(ms(40)).unwrap();
 }
 
+/// That the check itself had to queue counts where the check has work to do, and not where it only looks now and then.
+#[test]
+fn our_own_queueing_counts_for_our_own_work() {
+    let ours = || {
+        let start = Instant::now();
+        RunQueue::told_by(move || Waits::from([("/proc/thread-self".into(), start.elapsed())]))
+    };
+    let took = in_vain(Wait::new(ms(40), &ours()).with_our_own_work());
+    assert!(took >= ms(200), "{took:?}");
+    let mut wait = Wait::new(ms(400), &ours());
+    thread::sleep(ms(40));
+    while let Some(left) = wait.left() {
+        thread::sleep(left.min(ms(1)));
+    }
+    assert!(wait.extended() < ms(200), "{:?}", wait.extended());
+}
+
 /// An answer that comes after the limit is in time when the machine was busy.
 #[test]
 fn a_late_answer_of_a_busy_machine_is_in_time() {
