@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A dialogue waits for most of its time: for a program to start, for silence, for a deadline.
-const DIALOGUES_A_CORE: usize = 3;
+const DIALOGUES_A_CORE: usize = 8;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -77,10 +77,11 @@ fn plan(arguments: &Arguments) -> Result<Vec<Trial>, String> {
     if let Ok(line) = std::env::var("SUBJECT") {
         return subject_trials(programs, &line, arguments.filter.as_deref(), seed);
     }
-    let mut trials = Vec::new();
+    // Whoever is to be alone comes first: later, it would wait for the last of the others to end, and all others for it.
+    let mut trials: Vec<Trial> = programs.iter().flat_map(|program| finished_trials(program, seed, true)).collect();
     for program in programs {
         match program.kind {
-            Kind::Finished => trials.extend(finished_trials(&program, seed)),
+            Kind::Finished => trials.extend(finished_trials(&program, seed, false)),
             Kind::Exercise => trials.extend(exercise::trials(&program, seed)),
         }
     }
@@ -119,10 +120,11 @@ fn stage(launch: Launch, seed: u64) -> Stage {
     }
 }
 
-/// The checks of a finished program run beside each other: each has a process of its own.
-fn finished_trials(program: &Program, seed: u64) -> Vec<Trial> {
+/// The checks of a finished program run beside each other: each has a process of its own. Those that run alone, or the rest.
+fn finished_trials(program: &Program, seed: u64, alone: bool) -> Vec<Trial> {
     let stage = stage(Launch::binary(program.name, built(program.name)), seed);
-    program.checks.iter().map(|check| trial(program.clone(), check.clone(), stage.clone())).collect()
+    let checks = program.checks.iter().filter(|check| program.kind == Kind::Finished && check.alone == alone);
+    checks.map(|check| trial(program.clone(), check.clone(), stage.clone())).collect()
 }
 
 fn trial(program: Program, check: Check, stage: Stage) -> Trial {

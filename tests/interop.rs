@@ -25,8 +25,14 @@ use std::time::{Duration, Instant};
 /// How long a peer may take for any one step.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Programs that talk to each other wait for most of their time.
+const CONVERSATIONS_A_CORE: usize = 4;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments
+        .test_threads
+        .get_or_insert(CONVERSATIONS_A_CORE * std::thread::available_parallelism().map_or(1, |n| n.get()));
     let tests = ch03::TESTS.iter().chain(ch04::tests()).chain(ch05::tests()).chain(ch06::tests());
     let trials = tests.map(|test| test.trial()).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -46,8 +46,12 @@ use std::sync::Arc;
 /// What a module checks of itself: a name, and a function that panics when something is wrong.
 type SelfCheck = (&'static str, fn());
 
+/// Sessions wait for most of their time.
+const SESSIONS_A_CORE: usize = 4;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(SESSIONS_A_CORE * std::thread::available_parallelism().map_or(1, |n| n.get()));
     let site = Arc::new(Site::of_this_checkout());
     let mut trials = Vec::new();
     let mut pages = Vec::new();

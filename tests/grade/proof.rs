@@ -24,14 +24,15 @@ use std::path::PathBuf;
 
 /// The seed of the proof: the messages on file show the same octets each time.
 const SEED: u64 = 0x5ea;
-/// Trials wait for their binaries side by side; so many dialogues go on at the same time.
-pub const DIALOGUES: usize = 8;
+/// Trials wait for their binaries side by side; so many dialogues go on at the same time, beside the compilers.
+const DIALOGUES_A_CORE: usize = 4;
 
 /// All trials of the proof, of which `wanted` says by name which will run: only those have something to build.
 pub fn trials(programs: &[Program], wanted: impl Fn(&Trial) -> bool) -> Result<Vec<Trial>, String> {
     let catalogue = Catalogue::read(root())?;
     let mutants = mutant::all(root())?;
-    let builds = Builds::new(root(), DIALOGUES);
+    let dialogues = DIALOGUES_A_CORE * std::thread::available_parallelism().map_or(1, |n| n.get());
+    let builds = Builds::new(root(), dialogues);
     let mut plan = Plan { trials: Vec::new(), builds, wanted: &wanted };
     for exercise in catalogue.exercises() {
         plan.exercise(exercise, programs)?;

@@ -5,7 +5,7 @@
 //! grader sees how late it wakes itself. A program that sleeps, or waits for something that never comes, waits on no run
 //! queue: it gets not a moment more. Where the system does not tell, the limit is the clock's.
 //!
-//! Observations of silence take exactly the time that they are given.
+//! What a silence is, and what must end before a timer of the program's own, is by the clock alone.
 
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -23,10 +23,13 @@ const MOST: Duration = Duration::from_secs(8);
 /// A further wait that is shorter than this changes nothing.
 const LEAST: Duration = Duration::from_millis(1);
 
+/// The calling thread, as /proc names it.
+const OURS: &str = "/proc/thread-self";
+
 /// How long each thread has waited for a processor since it began.
 pub type Waits = BTreeMap<String, Duration>;
 
-/// Where the threads of one dialogue queue for a processor: those of the subject, and the grader's own.
+/// Where the threads of one dialogue queue for a processor: those of the subject, and that of the check.
 #[derive(Clone)]
 pub struct RunQueue {
     /// Zero: not started.
@@ -72,6 +75,8 @@ pub struct Wait {
     /// `None`: by the clock.
     queue: Option<RunQueue>,
     first: Option<Waits>,
+    /// The check's thread has work to do, too.
+    ours: bool,
     late: Duration,
 }
 
@@ -79,7 +84,7 @@ pub struct Wait {
 impl From<Duration> for Wait {
     fn from(limit: Duration) -> Self {
         let start = Instant::now();
-        Self { limit, start, until: start + limit, queue: None, first: None, late: Duration::ZERO }
+        Self { limit, start, until: start + limit, queue: None, first: None, ours: false, late: Duration::ZERO }
     }
 }
 
@@ -91,9 +96,21 @@ impl Wait {
         Self { until: wait.start + limit / 10, queue: Some(queue.clone()), ..wait }
     }
 
+    /// The check has work to do in it, as much as the subject: octets to carry. (Who only asks again and again whether
+    /// something has happened queues each time, and loses nothing by it.)
+    pub fn with_our_own_work(mut self) -> Self {
+        self.ours = true;
+        self
+    }
+
     /// What it is limited to.
     pub fn limit(&self) -> Duration {
         self.limit
+    }
+
+    /// How much longer than its limit it is by now.
+    pub fn extended(&self) -> Duration {
+        (self.until - self.start).saturating_sub(self.limit)
     }
 
     /// Until when to block now. `None` when patience is at its end.
@@ -105,7 +122,12 @@ impl Wait {
         let waits = self.queue.as_ref()?.waits();
         let first = self.first.get_or_insert_with(|| waits.clone());
         self.late += now - self.until;
-        let queued: Duration = waits.iter().map(|(thread, &time)| time - time.min(before(first, thread))).sum();
+        let counts = |thread: &str| self.ours || thread != OURS;
+        let queued: Duration = waits
+            .iter()
+            .filter(|(thread, _)| counts(thread))
+            .map(|(thread, &time)| time - time.min(before(first, thread)))
+            .sum();
         self.until = self.start + self.limit + extension(self.limit, now - self.start, self.late + queued);
         (self.until > now + LEAST).then_some(self.until)
     }
@@ -130,7 +152,7 @@ pub fn extension(limit: Duration, passed: Duration, lost: Duration) -> Duration 
 /// The threads of a process and of those that it started, and the calling thread.
 fn waits_by_proc(subject: i32) -> Waits {
     let mut waits = Waits::new();
-    note("/proc/thread-self".into(), &mut waits);
+    note(OURS.into(), &mut waits);
     if subject != 0 {
         note_process(&subject.to_string(), 4, &mut waits);
     }

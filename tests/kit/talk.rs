@@ -100,7 +100,7 @@ impl Talk {
     /// Sends all of it.
     pub fn send(&mut self, octets: &[u8]) -> Outcome {
         self.journal.data(self.conversation, self.me, octets);
-        let wait = Wait::new(self.patience.max(PATIENCE), &self.queue);
+        let wait = Wait::new(self.patience.max(PATIENCE), &self.queue).with_our_own_work();
         self.write_all(octets, wait).map_err(|e| {
             Failure::new(format!("the program to take {}", human::count(octets.len(), "octet")), self.describe(&e))
         })
@@ -148,16 +148,17 @@ impl Talk {
             .map_err(|e| Failure::new("a thread", e.to_string()))
     }
 
-    /// Goes on sending until the program throws the connection away.
+    /// Goes on sending until the program throws the connection away. By the clock: a program that only its own timer stops has
+    /// no other limit.
     pub fn send_until_reset(&mut self, octets: &[u8]) -> Outcome {
         let said = format!("{} again and again, until the connection breaks", human::count(octets.len(), "octet"));
         self.journal.event(self.conversation, Kind::Note(said));
-        let mut wait = self.wait();
-        while let Some(until) = wait.until() {
-            self.stream.set_write_deadline(until);
+        let until = Instant::now() + self.patience;
+        self.stream.set_write_deadline(until);
+        while Instant::now() < until {
             match self.stream.write(octets) {
                 Ok(_) => {}
-                Err(e) if error::is_timeout(&e) => {}
+                Err(e) if error::is_timeout(&e) => break,
                 Err(_) => {
                     self.see_close(Close::Rst);
                     return Ok(());
@@ -176,7 +177,7 @@ impl Talk {
             self.send(&octets[from..cut])?;
             from = cut;
             if cut < octets.len() {
-                consumed::wait(self.stream.get_ref(), self.wait());
+                consumed::wait(self.stream.get_ref(), Wait::new(self.patience, &self.queue));
             }
         }
         Ok(())
@@ -228,7 +229,7 @@ impl Talk {
 
     /// Waits until the program has read everything sent so far (where the system tells; on Linux it does).
     pub fn wait_until_read(&mut self) {
-        consumed::wait(self.stream.get_ref(), self.wait());
+        consumed::wait(self.stream.get_ref(), Wait::new(self.patience, &self.queue));
     }
 
     /// Does nothing for a while, as a slow client does.
@@ -262,7 +263,10 @@ impl Talk {
     /// Waits for `n` octets and returns them.
     pub fn read_exactly(&mut self, n: usize) -> Outcome<Vec<u8>> {
         match self.fill(n, self.wait(), |_| false) {
-            Ok(()) => Ok(self.pending.drain(..n).collect()),
+            Ok(()) => {
+                let rest = self.pending.split_off(n);
+                Ok(std::mem::replace(&mut self.pending, rest))
+            }
             Err(state) => Err(Failure::new(
                 human::count(n, "octet"),
                 format!("{}, then {state}", human::count(self.pending.len(), "octet")),
@@ -378,7 +382,7 @@ impl Talk {
     }
 
     fn wait(&self) -> Wait {
-        Wait::new(self.patience, &self.queue)
+        Wait::new(self.patience, &self.queue).with_our_own_work()
     }
 
     /// How many came, and the first of them as text.

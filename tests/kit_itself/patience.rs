@@ -69,27 +69,44 @@ fn a_silence_is_not_extended() {
     talk.expect_no_more(ms(40)).unwrap();
 }
 
-/// An answer that comes after the limit is in time when the machine was busy, and too late when it was not.
+/// That the check itself had to queue counts where the check has work to do, and not where it only looks now and then.
+#[test]
+fn our_own_queueing_counts_for_our_own_work() {
+    let ours = || {
+        let start = Instant::now();
+        RunQueue::told_by(move || Waits::from([("/proc/thread-self".into(), start.elapsed())]))
+    };
+    let took = in_vain(Wait::new(ms(40), &ours()).with_our_own_work());
+    assert!(took >= ms(200), "{took:?}");
+    let mut wait = Wait::new(ms(400), &ours());
+    thread::sleep(ms(40));
+    while let Some(left) = wait.left() {
+        thread::sleep(left.min(ms(1)));
+    }
+    assert!(wait.extended() < ms(200), "{:?}", wait.extended());
+}
+
+/// An answer that comes after the limit is in time when the machine was busy.
 #[test]
 fn a_late_answer_of_a_busy_machine_is_in_time() {
-    let answers_after = |queue: RunQueue| {
-        let (talk, mut theirs, _) = tcp();
-        let mut talk = talk.queueing_at(&queue);
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let late = thread::spawn(move || {
-            // Until the limit has long passed, or patience has ended.
-            let _ = wait.recv_timeout(ms(900));
-            theirs.write_all(b"Alma").unwrap();
-        });
-        let outcome = talk.within(ms(300)).expect(b"Alma");
-        talk.ignore();
-        drop(go);
-        late.join().unwrap();
-        outcome
-    };
-    answers_after(always_busy()).unwrap();
-    let failure = answers_after(idle()).unwrap_err();
-    assert!(failure.got.contains("nothing for 300ms"), "{failure}");
+    let (talk, mut theirs, _) = tcp();
+    let mut talk = talk.queueing_at(&always_busy());
+    let late = thread::spawn(move || {
+        thread::sleep(ms(150));
+        theirs.write_all(b"Alma").unwrap();
+        theirs
+    });
+    talk.within(ms(100)).expect(b"Alma").unwrap();
+    late.join().unwrap();
+}
+
+/// Where the machine had time, it is too late.
+#[test]
+fn a_late_answer_of_an_idle_machine_is_too_late() {
+    let (talk, _theirs, _) = tcp();
+    let mut talk = talk.queueing_at(&idle());
+    let failure = talk.within(ms(40)).expect(b"Alma").unwrap_err();
+    assert!(failure.got.contains("nothing for 40ms"), "{failure}");
 }
 
 /// Linux tells of the subject's threads and of our own.

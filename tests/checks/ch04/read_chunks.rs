@@ -51,9 +51,9 @@ pub fn program() -> Program {
         .check("leaves_a_stuck_reader", "a client that takes nothing for --timeout is dropped", stuck)
         .with(&["--serve", "--octets", "16MiB", "--timeout", "150ms"])
         .check("ends_on_sigterm", "SIGTERM ends an idle server", common::ends_on_sigterm)
-        .with(&["--serve"])
+        .with(&["--serve", "--octets", "4KiB"])
         .check("ends_on_sigint", "Ctrl-C ends an idle server", common::ends_on_sigint)
-        .with(&["--serve"])
+        .with(&["--serve", "--octets", "4KiB"])
 }
 
 /// Starts the reader and plays the server.

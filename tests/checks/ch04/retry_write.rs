@@ -48,7 +48,8 @@ fn serve(s: &mut Scene) -> Outcome<Talk> {
 fn flooded(s: &mut Scene, options: &[&str]) -> Outcome<(Talk, Vec<u8>)> {
     // A short piece of chance, again and again, at offsets that do not fit it: shifted octets are wrong octets.
     let piece = s.octets(65_537);
-    let octets: Vec<u8> = piece.iter().copied().cycle().take(FLOOD).collect();
+    let mut octets = piece.repeat(FLOOD / piece.len() + 1);
+    octets.truncate(FLOOD);
     let peer = s.upstream_slow(1 << 18)?;
     s.run_unseen(&[&[peer.to_string().as_str(), "--stdin"], options].concat())?;
     s.type_octets(&octets)?;

@@ -8,11 +8,17 @@ use std::path::PathBuf;
 pub const PREFIX: &str = "netkata-";
 /// A socket address has room for a path of 107 octets (unix(7)), and some systems' temporary folders are deep.
 const DEEP: usize = 60;
+/// More octets than this are drawn eight at a time.
+const MANY: usize = 1 << 17;
 
 impl Scene {
     /// `n` random octets.
     pub fn octets(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| self.rng.u8(..)).collect()
+        let mut octets: Vec<u8> = (0..n.min(MANY)).map(|_| self.rng.u8(..)).collect();
+        octets.resize(n, 0);
+        // One by one, forty-eight mebibytes take longer than the dialogue about them.
+        self.rng.fill(&mut octets[n.min(MANY)..]);
+        octets
     }
 
     /// Every value of an octet once, in random order.
