@@ -141,3 +141,28 @@ impl Datagrams {
         Err(Failure::new("a refusal", got))
     }
 }
+
+/// Answers from another port than the one that was asked.
+impl Datagrams {
+    /// Whom this conversation is with at the moment.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// From now on it is with this one.
+    pub fn turn_to(&mut self, peer: SocketAddr) {
+        self.peer = peer;
+    }
+
+    /// Waits for one datagram, whoever sends it.
+    pub fn receive_from_anybody(&mut self) -> Outcome<(Vec<u8>, SocketAddr)> {
+        let came = self.next(Wait::new(self.patience, &self.queue))?;
+        came.ok_or_else(|| Failure::new("a datagram", format!("nothing for {}", human::duration(self.patience))))
+    }
+
+    /// A fresh socket for a conversation with the same peer.
+    pub fn neighbour(&self, name: &str) -> Outcome<Self> {
+        let opened = Self::open(self.peer, name, &self.journal).map(|socket| socket.queueing_at(&self.queue));
+        opened.map_err(|e| Failure::new("a UDP socket", netkata::error::cause_text(&e)))
+    }
+}
