@@ -6,6 +6,7 @@ use crate::failure::{Because, Failure, Outcome};
 use crate::scene::Scene;
 use netkata::{hexdump, human};
 use std::net::SocketAddr;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// One port of the grader's. It asks the known port, and goes on with the port that answers.
@@ -20,6 +21,11 @@ impl Scene {
     /// A client for the subject, which is started first if need be.
     pub fn tftp(&mut self) -> Outcome<TftpClient> {
         self.datagrams().map(TftpClient::over)
+    }
+
+    /// As [`Scene::tftp`], for a subject that listens on more addresses than it says.
+    pub fn tftp_at(&mut self, known: SocketAddr) -> Outcome<TftpClient> {
+        self.datagrams_at(known).map(TftpClient::over)
     }
 }
 
@@ -134,9 +140,40 @@ impl TftpClient {
         Ok(())
     }
 
+    /// A whole transfer by windows of `windowsize` blocks, from block 1 on. A long one: only its ends are written down.
+    pub fn expect_windows(&mut self, content: &[u8], blksize: usize, windowsize: usize) -> Outcome {
+        let last = content.len() / blksize;
+        for i in 0..=last {
+            let block = u16::try_from((i + 1) % 65_536).unwrap_or_default();
+            let expected = data(block, &content[i * blksize..content.len().min((i + 1) * blksize)]);
+            let got = self.talk.receive_unseen()?;
+            if got != expected {
+                self.talk.write_down(&got);
+                return Err(Failure::octets(&expected, &got, format!("block {} of the file", human::thousands(i + 1))));
+            }
+            if (i + 1) % windowsize == 0 || i == last {
+                self.talk.send_unseen(&ack(block))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Somebody else, who talks to the transfer's port.
-    pub fn stranger(&self) -> Outcome<Datagrams> {
-        self.talk.neighbour("transfer")
+    pub fn stranger(&self) -> Outcome<Self> {
+        Ok(Self { talk: self.talk.neighbour("transfer")?, known: self.known, answered: true })
+    }
+
+    /// Sends these packets every `pause` from a thread of its own, until the other end of the channel is dropped.
+    pub fn babble(&self, packet: &[u8], pause: Duration) -> Outcome<Sender<()>> {
+        let (socket, peer) = self.talk.sender()?;
+        let (stop, stopped) = channel::<()>();
+        let packet = packet.to_vec();
+        std::thread::spawn(move || {
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                let _ = socket.send_to(&packet, peer);
+            }
+        });
+        Ok(stop)
     }
 
     /// Our own address.
