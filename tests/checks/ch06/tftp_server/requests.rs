@@ -139,6 +139,7 @@ fn flood(s: &mut Scene) -> Outcome {
     for (i, socket) in bound(300)?.iter().enumerate() {
         let _ = socket.send_to(&good[..good.len() - i % 2], address);
     }
+    s.wait_until_still(Duration::from_secs(5))?;
     let why = "a request costs its sender one datagram; what it costs the server must end by itself";
     if let Some(before) = before {
         s.expect_descriptors(before).because(why)?;
