@@ -12,6 +12,8 @@ struct Window {
     /// The number of the first block.
     first: Block,
     blocks: usize,
+    /// So many of them were sent before.
+    old: usize,
     /// Octets of the last datagram of the transfer, once it is here.
     end: Option<usize>,
 }
@@ -37,7 +39,7 @@ pub fn send(peer: &mut Peer, content: &mut Content, blksize: usize, windowsize: 
 fn deliver(peer: &mut Peer, window: &Window) -> Result<usize, End> {
     for attempt in 0..peer.patience.sends {
         for i in 0..window.blocks {
-            peer.send(window.datagram(i), attempt)?;
+            peer.send(window.datagram(i), attempt + u32::from(i < window.old))?;
         }
         let deadline = Instant::now() + peer.patience.timeout;
         while let Some(datagram) = peer.receive(deadline)? {
@@ -58,7 +60,7 @@ fn deliver(peer: &mut Peer, window: &Window) -> Result<usize, End> {
 impl Window {
     fn new(blksize: usize, windowsize: usize) -> Self {
         let stride = DATA_HEADER + blksize;
-        Self { octets: vec![0; stride * windowsize], stride, first: Block(1), blocks: 0, end: None }
+        Self { octets: vec![0; stride * windowsize], stride, first: Block(1), blocks: 0, old: 0, end: None }
     }
 
     /// Adds blocks until it is full, or the content is at its end.
@@ -87,6 +89,7 @@ impl Window {
     fn drop_through(&mut self, n: usize) {
         self.octets.copy_within(n * self.stride..self.blocks * self.stride, 0);
         self.blocks -= n;
+        self.old = self.blocks;
         self.first = self.first + u16::try_from(n).unwrap_or(u16::MAX);
     }
 }

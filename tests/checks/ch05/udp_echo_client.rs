@@ -245,8 +245,9 @@ fn drips(s: &mut Scene) -> Outcome {
         server.expect_silence(ms(100))?;
         server.reply(from, b"wait")?;
     }
-    s.expect_exit(1, ms(100))
-        .because("socket(7): SO_RCVTIMEO limits each receive anew; whoever sends now and then keeps the client for ever")
+    s.expect_exit(1, ms(100)).because(
+        "socket(7): SO_RCVTIMEO limits each receive anew; whoever sends now and then keeps the client for ever",
+    )
 }
 
 fn goes_on(s: &mut Scene) -> Outcome {

@@ -1,11 +1,14 @@
 //! Chapter 6: reliability over UDP: TFTP.
 
+mod tftp_server;
+
 use netkata_kit::Program;
 
 /// The chapter's programs, then its exercises, each in the order of the lesson.
 pub fn programs() -> Vec<Program> {
     vec![
         // Programs:
+        tftp_server::program(),
         // Exercises:
     ]
 }
