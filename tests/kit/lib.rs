@@ -33,6 +33,7 @@ pub mod scene;
 pub mod stream;
 pub mod subject;
 pub mod talk;
+pub mod tftp_server;
 pub mod udp_upstream;
 pub mod upstream;
 
@@ -47,6 +48,7 @@ pub mod prelude {
     pub use crate::failure::{Because, Failure, Outcome};
     pub use crate::scene::Scene;
     pub use crate::talk::{Close, Talk};
+    pub use crate::tftp_server::{TftpServer, Transfer};
     pub use crate::udp_upstream::UdpUpstream;
     pub use crate::upstream::Upstream;
     pub use std::time::{Duration, Instant};
