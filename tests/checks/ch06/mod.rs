@@ -1,8 +1,10 @@
 //! Chapter 6: reliability over UDP: TFTP.
 
+mod tftp_client;
+
 use netkata_kit::Program;
 
 /// The chapter's programs, then its exercises, each in the order of the lesson.
 pub fn programs() -> Vec<Program> {
-    vec![]
+    vec![tftp_client::program()]
 }
