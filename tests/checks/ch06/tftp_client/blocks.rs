@@ -10,7 +10,6 @@ pub fn checks(program: Program) -> Program {
         .check("ends_with_an_empty_block", "after a full block there is another, if need be empty", even)
         .check("keeps_an_empty_file", "a file of no octets is a file", empty)
         .check("tells_what_came", "a summary says how much came", summary)
-        .check("goes_on_after_65535", "after block 65,535 comes block 0", wraps)
 }
 
 fn keeps(s: &mut Scene) -> Outcome {
@@ -44,26 +43,4 @@ fn summary(s: &mut Scene) -> Outcome {
     let octets = netkata::human::count(file.len(), "octet");
     s.expect_error(&format!("{}: {octets} in {} blocks, ", wanted.name, blocks + 1))
         .because("a transfer that says nothing leaves the user to look for himself")
-}
-
-/// Windows make it quick: 65,540 blocks of 8 octets are half a mebibyte.
-fn wraps(s: &mut Scene) -> Outcome {
-    const WINDOW: usize = 128;
-    let file = s.octets(8 * 65_540 + 3);
-    let window = WINDOW.to_string();
-    let (wanted, mut transfer) = asked(s, &["--blksize", "8", "--windowsize", &window, "--timeout", "10s"])?;
-    transfer.oack(&[("blksize", "8"), ("windowsize", &window)])?;
-    transfer.expect_ack(0)?;
-    s.journal.note("65,541 blocks of 8 octets, 128 for each ACK");
-    let last = file.len() / 8 + 1;
-    for (i, payload) in netkata_kit::tftp_server::blocks(&file, 8).enumerate() {
-        let number = i + 1;
-        transfer.data_unseen(number as u16, payload)?;
-        if number % WINDOW == 0 || number == last {
-            transfer.expect_ack_unseen(number as u16).because(
-                "block numbers have sixteen bits; most peers go on with 0, and a file of 33,553,920 octets needs it",
-            )?;
-        }
-    }
-    expect_kept(s, &wanted.name, &file)
 }

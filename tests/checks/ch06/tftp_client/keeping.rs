@@ -8,6 +8,7 @@ const WHOLE: &str = "rename(2): a file gets its name in one step; whoever looks 
 
 pub fn checks(program: Program) -> Program {
     program
+        .check("keeps_the_last_part_of_the_name", "the file's name here is the last part of its name there", last_part)
         .check("has_no_name_before_the_end", "until the last block, nothing has the file's name", no_name)
         .check("leaves_nothing_half", "a transfer that fails leaves nothing behind", nothing_half)
         .check("leaves_nothing_on_ctrl_c", "Ctrl-C ends it with 130: the server is told, nothing is left", interrupted)
@@ -30,6 +31,16 @@ fn half_way(s: &mut Scene) -> Outcome<(Wanted, Transfer, Vec<u8>)> {
     transfer.data(1, &file[..BLOCK])?;
     transfer.expect_ack(1)?;
     Ok((wanted, transfer, file))
+}
+
+fn last_part(s: &mut Scene) -> Outcome {
+    s.inside_its_folder();
+    let (name, words, mut server) = (file_name(s), s.phrase(), s.tftp_server()?);
+    s.run_unseen(&[&format!("{server}/north/sea/{name}")])?;
+    let mut transfer = server.request()?;
+    transfer.data(1, words.as_bytes())?;
+    transfer.expect_ack(1)?;
+    expect_kept(s, &name, words.as_bytes()).because("folders are the server's business: there are others here")
 }
 
 fn no_name(s: &mut Scene) -> Outcome {
