@@ -36,6 +36,7 @@ pub mod stream;
 pub mod subject;
 pub mod talk;
 pub mod tftp;
+pub mod tftp_server;
 pub mod udp_upstream;
 pub mod upstream;
 
@@ -52,6 +53,7 @@ pub mod prelude {
     pub use crate::patience::PATIENCE;
     pub use crate::scene::Scene;
     pub use crate::talk::{Close, Talk};
+    pub use crate::tftp_server::{TftpServer, Transfer};
     pub use crate::udp_upstream::UdpUpstream;
     pub use crate::upstream::Upstream;
     pub use std::time::{Duration, Instant};

@@ -56,9 +56,12 @@ impl Sink {
                 "no name for a file: give one with --output",
             )
         })?;
-        let shown = crate::name::shown(path.as_os_str().as_encoded_bytes());
+        let mut shown = crate::name::shown(path.as_os_str().as_encoded_bytes());
         let to = match path.as_os_str().to_str() {
-            Some("-") if args.output.is_some() => To::Stdout(BufWriter::with_capacity(BUFFER, io::stdout())),
+            Some("-") if args.output.is_some() => {
+                shown = "standard output".into();
+                To::Stdout(BufWriter::with_capacity(BUFFER, io::stdout()))
+            }
             _ if is_device(&path) => {
                 let file = File::options().write(true).open(&path).attempt("write", &shown)?;
                 To::Device(BufWriter::with_capacity(BUFFER, file))

@@ -1,6 +1,7 @@
 //! Chapter 6: reliability over UDP: TFTP.
 
 mod tftp_server;
+mod tftp_client;
 
 use netkata_kit::Program;
 
@@ -9,6 +10,7 @@ pub fn programs() -> Vec<Program> {
     vec![
         // Programs:
         tftp_server::program(),
+        tftp_client::program(),
         // Exercises:
     ]
 }

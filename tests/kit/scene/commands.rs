@@ -24,10 +24,19 @@ impl Scene {
         self.launch(&arguments, false)
     }
 
+    /// From now on the subject is started inside [`Scene::folder`]: what it writes without being told where is there.
+    pub fn inside_its_folder(&mut self) {
+        self.inside = true;
+    }
+
     pub(super) fn launch(&mut self, arguments: &[String], shown: bool) -> Outcome {
         let mut launch = self.launch.clone();
         if let Some(limit) = self.descriptors {
             let shell = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+            launch.command.splice(0..0, ["sh".into(), "-c".into(), shell]);
+        }
+        if self.inside {
+            let shell = format!("cd '{}' && exec \"$0\" \"$@\"", self.folder()?.display());
             launch.command.splice(0..0, ["sh".into(), "-c".into(), shell]);
         }
         let console = Console { shown, ..self.console };

@@ -3,11 +3,12 @@
 use super::{Scene, refused};
 use crate::failure::{Failure, Outcome};
 use crate::talk::Talk;
+use crate::tftp_server::TftpServer;
 use crate::udp_upstream::UdpUpstream;
 use crate::upstream::Upstream;
 use netkata::endpoint::Endpoint;
 use socket2::{Domain, Socket, Type};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 impl Scene {
@@ -121,5 +122,15 @@ impl Scene {
     pub fn upstream_udp(&mut self) -> Outcome<UdpUpstream> {
         let opened = UdpUpstream::open(&self.launch.name, &self.journal);
         opened.map(|socket| socket.queueing_at(&self.queue)).map_err(|e| refused("a UDP port", &e))
+    }
+
+    /// A TFTP server of the grader's on a free port of loopback.
+    pub fn tftp_server(&mut self) -> Outcome<TftpServer> {
+        self.tftp_server_at([127, 0, 0, 1].into())
+    }
+
+    /// As [`Scene::tftp_server`], on this address.
+    pub fn tftp_server_at(&mut self, ip: IpAddr) -> Outcome<TftpServer> {
+        TftpServer::open(ip, &self.launch.name, &self.journal).map_err(|e| refused("a UDP port", &e))
     }
 }
