@@ -141,31 +141,3 @@ impl Datagrams {
         Err(Failure::new("a refusal", got))
     }
 }
-
-/// A server that answers from a port of its own for each transfer, as TFTP's do (RFC 1350, section 4).
-impl Datagrams {
-    /// Waits for one datagram with exactly these octets, from the subject's host and another port than the one that was asked. From
-    /// then on the dialogue is with that port.
-    pub fn expect_from_a_new_port(&mut self, expected: &[u8]) -> Outcome {
-        let got = self.receive_from_a_new_port()?;
-        if got == expected { Ok(()) } else { Err(Failure::octets(expected, &got, "one datagram")) }
-    }
-
-    /// As [`Datagrams::expect_from_a_new_port`], with any octets.
-    pub fn receive_from_a_new_port(&mut self) -> Outcome<Vec<u8>> {
-        let (octets, from) = match self.next(self.patience.into())? {
-            Some(came) => came,
-            None => return Err(Failure::new("a datagram", format!("nothing for {}", human::duration(self.patience)))),
-        };
-        if from.ip() != self.peer.ip() || from == self.peer {
-            return Err(Failure::new(format!("an answer from another port than {}", self.peer), format!("one from {from}")));
-        }
-        self.peer = from;
-        Ok(octets)
-    }
-
-    /// Who is spoken to.
-    pub fn peer(&self) -> SocketAddr {
-        self.peer
-    }
-}

@@ -1,5 +1,8 @@
 //! Chapter 6: reliability over UDP: TFTP.
 
+mod tftp_upload;
+mod uploads;
+
 use netkata_kit::Program;
 
 /// The chapter's programs, then its exercises, each in the order of the lesson.
@@ -7,5 +10,6 @@ pub fn programs() -> Vec<Program> {
     vec![
         // Programs:
         // Exercises:
+        tftp_upload::program(),
     ]
 }
