@@ -141,3 +141,55 @@ impl Datagrams {
         Err(Failure::new("a refusal", got))
     }
 }
+
+/// Answers from another port than the one that was asked.
+impl Datagrams {
+    /// Whom this conversation is with at the moment.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// From now on it is with this one.
+    pub fn turn_to(&mut self, peer: SocketAddr) {
+        self.peer = peer;
+    }
+
+    /// Waits for one datagram, whoever sends it.
+    pub fn receive_from_anybody(&mut self) -> Outcome<(Vec<u8>, SocketAddr)> {
+        let came = self.next(Wait::new(self.patience, &self.queue))?;
+        came.ok_or_else(|| Failure::new("a datagram", format!("nothing for {}", human::duration(self.patience))))
+    }
+
+    /// A fresh socket for a conversation with the same peer.
+    pub fn neighbour(&self, name: &str) -> Outcome<Self> {
+        let opened = Self::open(self.peer, name, &self.journal).map(|socket| socket.queueing_at(&self.queue));
+        opened.map_err(|e| Failure::new("a UDP socket", netkata::error::cause_text(&e)))
+    }
+
+    /// What it takes to send from another thread: nothing of that is written down.
+    pub fn sender(&self) -> Outcome<(UdpSocket, SocketAddr)> {
+        let socket = self.socket.try_clone();
+        let socket = socket.map_err(|e| Failure::new("a second handle", netkata::error::cause_text(&e)))?;
+        Ok((socket, self.peer))
+    }
+
+    /// As [`Datagrams::send`], and not written down.
+    pub fn send_unseen(&mut self, octets: &[u8]) -> Outcome {
+        let sent = self.socket.send_to(octets, self.peer);
+        sent.map(drop).map_err(|e| Failure::new("a datagram to be sent", netkata::error::cause_text(&e)))
+    }
+
+    /// As [`Datagrams::receive`], and not written down.
+    pub fn receive_unseen(&mut self) -> Outcome<Vec<u8>> {
+        match receive(&self.socket, Wait::new(self.patience, &self.queue))? {
+            Some((octets, from)) if from == self.peer => Ok(octets),
+            Some((_, from)) => Err(Failure::new(format!("an answer from {}", self.peer), format!("one from {from}"))),
+            None => Err(Failure::new("a datagram", format!("nothing for {}", human::duration(self.patience)))),
+        }
+    }
+
+    /// What came is written down after all.
+    pub fn write_down(&self, octets: &[u8]) {
+        self.journal.data(self.conversation, From::Server, octets);
+    }
+}

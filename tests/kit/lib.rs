@@ -34,6 +34,7 @@ pub mod scene;
 pub mod stream;
 pub mod subject;
 pub mod talk;
+pub mod tftp;
 pub mod udp_upstream;
 pub mod upstream;
 

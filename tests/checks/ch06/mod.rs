@@ -2,6 +2,7 @@
 
 mod tftp_upload;
 mod uploads;
+mod tftp_server;
 
 use netkata_kit::Program;
 
@@ -12,4 +13,5 @@ pub fn programs() -> Vec<Program> {
         // Exercises:
         tftp_upload::program(),
     ]
+    vec![tftp_server::program()]
 }

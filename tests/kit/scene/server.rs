@@ -104,6 +104,11 @@ impl Scene {
     /// Datagrams to and from the subject's UDP address.
     pub fn datagrams(&mut self) -> Outcome<Datagrams> {
         let address = self.address()?;
+        self.datagrams_at(address)
+    }
+
+    /// As [`Scene::datagrams`], to another address that the subject has.
+    pub fn datagrams_at(&mut self, address: SocketAddr) -> Outcome<Datagrams> {
         let opened = Datagrams::open(address, &self.launch.name, &self.journal);
         opened.map(|socket| socket.queueing_at(&self.queue)).map_err(|e| refused("a UDP socket", &e))
     }
