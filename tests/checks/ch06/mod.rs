@@ -1,8 +1,8 @@
 //! Chapter 6: reliability over UDP: TFTP.
 
+mod tftp_server;
 mod tftp_upload;
 mod uploads;
-mod tftp_server;
 
 use netkata_kit::Program;
 
@@ -10,8 +10,8 @@ use netkata_kit::Program;
 pub fn programs() -> Vec<Program> {
     vec![
         // Programs:
+        tftp_server::program(),
         // Exercises:
         tftp_upload::program(),
     ]
-    vec![tftp_server::program()]
 }
