@@ -8,6 +8,7 @@ use std::fs;
 
 const WRITE: &str =
     "RFC 1350 §4: a write request is answered by an ACK with block number zero, from a port of the transfer's own";
+const ACKED: &str = "RFC 1350 §2: each block must be acknowledged before the next can be sent";
 const LAST: &str = "RFC 1350 §6: the end is marked by a DATA packet with 0 to 511 octets, and by nothing else";
 const TWICE: &str = "RFC 1350 §2: a lost ACK makes the sender repeat its block; who writes it again has it twice";
 const WHOLE: &str =
@@ -25,18 +26,15 @@ pub fn program() -> Program {
         .check("takes_a_short_file", "one block, and the file is there when its ACK is", short)
         .check("goes_on_to_the_short_block", "blocks of 512 octets go on, and a shorter one is the last", several)
         .check("waits_for_the_last_block", "after a full block there is one more, if only an empty one", empty_last)
-        .check(
-            "writes_a_repeated_block_once",
-            "a block that comes twice is acknowledged twice, and written once",
-            twice,
-        )
+        .check("shows_no_half_file", "until the last block is here, no file has the name", no_half)
+        .check("takes_uploads_side_by_side", "one client's silence does not hold up another", side_by_side)
+        .check("writes_a_repeated_block_once", "a block that comes twice gets two ACKs, and is written once", twice)
         .check("takes_blocks_in_order", "a block that is not the next one is not written", in_order)
         .check("answers_the_last_block_again", "when the last ACK is lost, the last block gets another", last_again)
         .check("repeats_its_ack", "an ACK that no block follows is sent again after --timeout, not before", repeats)
         .with(&["--timeout", "150ms"])
         .check("gives_up", "after --retries ACKs without a block it gives up, and nothing is left", gives_up)
         .with(&["--timeout", "60ms", "--retries", "4"])
-        .check("shows_no_half_file", "until the last block is here, no file has the name", no_half)
         .check("ends_at_an_error", "the client's ERROR ends the upload, and nothing is left", client_error)
         .check("keeps_what_is_there", "a name that there is already gets ERROR 6, and the file stays as it was", exists)
         .check("the_first_has_the_name", "of two uploads with one name, the first that is whole has it", first_come)
@@ -54,7 +52,6 @@ pub fn program() -> Program {
         .check("refuses_a_long_block", "a block of more than 512 octets gets ERROR 4", long_block)
         .check("corrects_strangers", "a packet from a stranger's port gets ERROR 5, and the upload goes on", stranger)
         .check("knows_a_repeated_request", "a WRQ that comes twice begins one upload", request_twice)
-        .check("takes_uploads_side_by_side", "one client's silence does not hold up another", side_by_side)
         .check("lets_uploads_finish", "SIGTERM lets what runs come to its end", finishes)
         .check("leaves_no_parts", "what is not whole after --grace leaves nothing behind", cut_off)
         .with(&["--grace", "80ms"])
@@ -70,7 +67,7 @@ fn answers(s: &mut Scene) -> Outcome {
 fn short(s: &mut Scene) -> Outcome {
     let (folder, name, octets) = (inbox(s)?, name(s), s.every_octet());
     let mut c = begin(s, &name)?;
-    block(&mut c, 1, &octets)?;
+    block(&mut c, 1, &octets).because(ACKED)?;
     holds(&folder, &name, &octets).because("who acknowledges the last block says that the file is there")?;
     expect_names(&folder, &[&name]).because("what an upload needs on its way goes with it")
 }
@@ -83,32 +80,22 @@ fn several(s: &mut Scene) -> Outcome {
     holds(&folder, &name, &octets).because(LAST)
 }
 
-/// Two full blocks, and an empty file.
 fn empty_last(s: &mut Scene) -> Outcome {
-    let (folder, names, octets) = (inbox(s)?, [name(s), name(s) + ".2"], s.octets(2 * BLOCK));
-    for (name, octets) in names.iter().zip([&octets[..], b""]) {
-        let mut c = begin(s, name)?;
-        for (number, payload) in (1..).zip(octets.chunks(BLOCK)) {
-            block(&mut c, number, payload)?;
-        }
-        if folder.join(name).exists() {
-            return Err(Failure::new("no file yet", "one, after a full block")).because(LAST);
-        }
-        block(&mut c, (octets.len() / BLOCK + 1) as u16, b"").because(LAST)?;
-        holds(&folder, name, octets).because(LAST)?;
-    }
-    Ok(())
+    let (folder, name, octets) = (inbox(s)?, name(s), s.octets(2 * BLOCK));
+    let mut c = begin(s, &name)?;
+    send(&mut c, &octets).because(LAST)?;
+    holds(&folder, &name, &octets).because(LAST)
 }
 
 fn twice(s: &mut Scene) -> Outcome {
     let (folder, name, octets) = (inbox(s)?, name(s), s.octets(2 * BLOCK + 7));
     let mut c = begin(s, &name)?;
     let blocks: Vec<_> = octets.chunks(BLOCK).collect();
-    block(&mut c, 1, blocks[0])?;
+    block(&mut c, 1, blocks[0]).because(ACKED)?;
     block(&mut c, 1, blocks[0]).because(TWICE)?;
     block(&mut c, 1, blocks[0]).because(TWICE)?;
-    block(&mut c, 2, blocks[1])?;
-    block(&mut c, 3, blocks[2])?;
+    block(&mut c, 2, blocks[1]).because(ACKED)?;
+    block(&mut c, 3, blocks[2]).because(ACKED)?;
     holds(&folder, &name, &octets).because(TWICE)
 }
 
@@ -118,8 +105,8 @@ fn in_order(s: &mut Scene) -> Outcome {
     let (folder, name, octets) = (inbox(s)?, name(s), s.octets(3 * BLOCK + 7));
     let mut c = begin(s, &name)?;
     let blocks: Vec<_> = octets.chunks(BLOCK).collect();
-    block(&mut c, 1, blocks[0])?;
-    block(&mut c, 2, blocks[1])?;
+    block(&mut c, 1, blocks[0]).because(ACKED)?;
+    block(&mut c, 2, blocks[1]).because(ACKED)?;
     c.send(&data(4, blocks[3]))?;
     c.expect_silence(ms(30)).because(WHY)?;
     c.send(&data(1, blocks[0]))?;
@@ -132,7 +119,7 @@ fn in_order(s: &mut Scene) -> Outcome {
             break;
         }
     }
-    block(&mut c, 4, blocks[3])?;
+    block(&mut c, 4, blocks[3]).because(ACKED)?;
     holds(&folder, &name, &octets).because(WHY)
 }
 
@@ -145,7 +132,7 @@ fn last_again(s: &mut Scene) -> Outcome {
     const WHY: &str = "RFC 1350 §6: the side that acknowledged the last block waits, in case that ACK was lost";
     let (folder, name, octets) = (inbox(s)?, name(s), s.octets(100));
     let mut c = begin(s, &name)?;
-    block(&mut c, 1, &octets)?;
+    block(&mut c, 1, &octets).because(ACKED)?;
     block(&mut c, 1, &octets).because(WHY)?;
     block(&mut c, 1, &octets).because(WHY)?;
     holds(&folder, &name, &octets).because(WHY)
@@ -158,7 +145,7 @@ fn repeats(s: &mut Scene) -> Outcome {
     for number in [0, 1] {
         c.expect_silence(ms(100)).because("until --timeout has passed, nothing is late")?;
         c.expect(&ack(number)).because(WHY)?;
-        block(&mut c, number + 1, octets.chunks(BLOCK).nth(number.into()).unwrap_or_default())?;
+        block(&mut c, number + 1, octets.chunks(BLOCK).nth(number.into()).unwrap_or_default()).because(ACKED)?;
     }
     holds(&folder, &name, &octets)
 }
@@ -184,11 +171,11 @@ fn no_half(s: &mut Scene) -> Outcome {
         false => Ok(()),
     };
     missing("after ACK 0")?;
-    block(&mut c, 1, &octets[..BLOCK])?;
+    block(&mut c, 1, &octets[..BLOCK]).because(ACKED)?;
     missing("after ACK 1")?;
-    block(&mut c, 2, &octets[BLOCK..2 * BLOCK])?;
+    block(&mut c, 2, &octets[BLOCK..2 * BLOCK]).because(ACKED)?;
     missing("after ACK 2")?;
-    block(&mut c, 3, &octets[2 * BLOCK..])?;
+    block(&mut c, 3, &octets[2 * BLOCK..]).because(ACKED)?;
     holds(&folder, &name, &octets)
 }
 
@@ -215,7 +202,7 @@ fn first_come(s: &mut Scene) -> Outcome {
         "between the look at a name and the writing, somebody else may come; rename(2) would replace the file";
     let (folder, name, octets) = (inbox(s)?, name(s), s.octets(90));
     let (mut early, mut late) = (begin(s, &name)?, begin(s, &name)?);
-    block(&mut late, 1, &octets)?;
+    block(&mut late, 1, &octets).because(ACKED)?;
     early.send(&data(1, &s.octets(80)))?;
     early.expect_error(6).because(WHY)?;
     holds(&folder, &name, &octets).because(WHY)?;
@@ -255,8 +242,8 @@ fn limit(s: &mut Scene) -> Outcome {
     send(&mut c, &octets[..1300]).because("a limit is part of the contract: what keeps to it is taken")?;
     let too_much = format!("{name}.2");
     let mut c = begin(s, &too_much)?;
-    block(&mut c, 1, &octets[..BLOCK])?;
-    block(&mut c, 2, &octets[BLOCK..2 * BLOCK])?;
+    block(&mut c, 1, &octets[..BLOCK]).because(ACKED)?;
+    block(&mut c, 2, &octets[BLOCK..2 * BLOCK]).because(ACKED)?;
     c.send(&data(3, &octets[2 * BLOCK..]))?;
     c.expect_error(3).because(WHY)?;
     expect_names(&folder, &[&name]).because(WHY)
@@ -306,7 +293,7 @@ fn long_block(s: &mut Scene) -> Outcome {
 fn stranger(s: &mut Scene) -> Outcome {
     let (folder, name, octets) = (inbox(s)?, name(s), s.octets(BLOCK + 12));
     let mut c = begin(s, &name)?;
-    block(&mut c, 1, &octets[..BLOCK])?;
+    block(&mut c, 1, &octets[..BLOCK]).because(ACKED)?;
     let mut other = c.stranger()?;
     other.send(&data(2, b"nobody asked me"))?;
     other.expect_error(5).because(STRANGER)?;
@@ -330,17 +317,18 @@ fn request_twice(s: &mut Scene) -> Outcome {
     holds(&folder, &name, &octets).because(WHY)
 }
 
+/// The second file is empty.
 fn side_by_side(s: &mut Scene) -> Outcome {
     const WHY: &str = "every transfer has a port and a thread of its own: none waits for another";
     let folder = inbox(s)?;
-    let (first, second) = ((name(s), s.octets(BLOCK + 1)), (name(s) + ".2", s.octets(20)));
-    let mut silent = begin(s, &first.0)?;
-    let mut c = begin(s, &second.0).because(WHY)?;
-    block(&mut silent, 1, &first.1[..BLOCK]).because(WHY)?;
-    block(&mut c, 1, &second.1).because(WHY)?;
-    block(&mut silent, 2, &first.1[BLOCK..]).because(WHY)?;
-    holds(&folder, &first.0, &first.1).because(WHY)?;
-    holds(&folder, &second.0, &second.1).because(WHY)
+    let (first, second, octets) = (name(s), name(s) + ".2", s.octets(BLOCK + 1));
+    let mut silent = begin(s, &first)?;
+    let mut c = begin(s, &second).because(WHY)?;
+    block(&mut silent, 1, &octets[..BLOCK]).because(WHY)?;
+    block(&mut c, 1, b"").because(WHY)?;
+    block(&mut silent, 2, &octets[BLOCK..]).because(WHY)?;
+    holds(&folder, &first, &octets).because(WHY)?;
+    holds(&folder, &second, b"").because(WHY)
 }
 
 fn finishes(s: &mut Scene) -> Outcome {
@@ -348,7 +336,7 @@ fn finishes(s: &mut Scene) -> Outcome {
         "signal(7): SIGTERM asks a process to end; what it has begun for others it may finish, within --grace";
     let (folder, name, octets) = (inbox(s)?, name(s), s.octets(BLOCK + 40));
     let mut c = begin(s, &name)?;
-    block(&mut c, 1, &octets[..BLOCK])?;
+    block(&mut c, 1, &octets[..BLOCK]).because(ACKED)?;
     s.signal(Signal::SIGTERM)?;
     c.expect_silence(ms(30))?;
     block(&mut c, 2, &octets[BLOCK..]).because(WHY)?;

@@ -36,7 +36,7 @@ pub fn begin(s: &mut Scene, name: &str) -> Outcome<TftpClient> {
 /// A block and its ACK.
 pub fn block(c: &mut TftpClient, number: u16, payload: &[u8]) -> Outcome {
     c.send(&data(number, payload))?;
-    c.expect(&ack(number)).because("RFC 1350 §2: each block must be acknowledged before the next can be sent")
+    c.expect(&ack(number))
 }
 
 /// The whole file, block by block, with the block at its end that is not full.
