@@ -2,6 +2,8 @@
 
 mod tftp_server;
 mod tftp_client;
+mod tftp_upload;
+mod uploads;
 
 use netkata_kit::Program;
 
@@ -12,5 +14,6 @@ pub fn programs() -> Vec<Program> {
         tftp_server::program(),
         tftp_client::program(),
         // Exercises:
+        tftp_upload::program(),
     ]
 }
