@@ -1,5 +1,7 @@
 //! Chapter 5: unreliable UDP.
 
+mod udp_daytime_client;
+mod udp_daytime_server;
 mod udp_echo_server;
 mod udp_header;
 mod udp_time;
@@ -11,6 +13,8 @@ pub fn programs() -> Vec<Program> {
     vec![
         // Programs:
         udp_echo_server::program(),
+        udp_daytime_server::program(),
+        udp_daytime_client::program(),
         udp_header::program(),
         // Exercises:
         udp_time::program(),
