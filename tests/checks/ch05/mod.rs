@@ -1,5 +1,6 @@
 //! Chapter 5: unreliable UDP.
 
+mod qr_flip;
 mod udp_daytime_client;
 mod udp_daytime_server;
 mod udp_echo_server;
@@ -15,6 +16,7 @@ pub fn programs() -> Vec<Program> {
         udp_echo_server::program(),
         udp_daytime_server::program(),
         udp_daytime_client::program(),
+        qr_flip::program(),
         udp_header::program(),
         // Exercises:
         udp_time::program(),
