@@ -9,6 +9,7 @@
 //! | name a TCP, UDP or Unix endpoint, and not care which it is | [`endpoint`], [`conn`], [`socket_file`] |
 //! | listen, and say where | [`listen`] |
 //! | send and receive datagrams | [`datagram`] |
+//! | tell the time of day | [`daytime`] |
 //! | accept connections until told to stop | [`accept`], [`slots`], [`crew`] |
 //! | stop on SIGINT or SIGTERM, cancel, time out | [`context`], [`stop`], [`deadline`] |
 //! | connect to the first address that answers, or to one that never does | [`dial`], [`black_hole`] |
@@ -32,6 +33,7 @@ pub mod context;
 pub mod course;
 pub mod crew;
 pub mod datagram;
+pub mod daytime;
 pub mod deadline;
 pub mod dial;
 pub mod endpoint;

@@ -5,6 +5,7 @@ mod ch04;
 mod ch05;
 mod ch06;
 mod common;
+mod daytime;
 
 use netkata_kit::Program;
 

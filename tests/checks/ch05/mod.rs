@@ -3,6 +3,9 @@
 mod interloper;
 mod many_ports;
 mod udp_echo_client;
+mod qr_flip;
+mod udp_daytime_client;
+mod udp_daytime_server;
 mod udp_echo_server;
 mod udp_header;
 mod udp_time;
@@ -17,6 +20,9 @@ pub fn programs() -> Vec<Program> {
         udp_echo_client::program(),
         interloper::program(),
         many_ports::program(),
+        udp_daytime_server::program(),
+        udp_daytime_client::program(),
+        qr_flip::program(),
         udp_header::program(),
         // Exercises:
         udp_time::program(),

@@ -98,8 +98,10 @@ fn ends_well(s: &mut Scene) -> Outcome {
 
 /// What `encode --quiet` prints, as octets.
 fn encoded(s: &mut Scene, from: SocketAddr, to: SocketAddr, data: &[u8]) -> Outcome<Vec<u8>> {
-    let (from, to, data) = (from.to_string(), to.to_string(), digits(data));
-    run(s, &["encode", "--quiet", "--from", &from, "--to", &to, "--hex", &data])?;
+    let (from, to, all) = (from.to_string(), to.to_string(), digits(data));
+    let shown = if data.len() < 16 { all.clone() } else { format!("{}… ({} octets)", &all[..16], data.len()) };
+    s.journal.note(format!("udp_header encode --quiet --from {from} --to {to} --hex {shown}"));
+    s.run_with(&["encode", "--quiet", "--from", &from, "--to", &to, "--hex", &all])?;
     let line = s.output_line()?;
     ends_well(s)?;
     netkata::tlv::arguments::hex(&line).map_err(|why| Failure::new("hexadecimal digits", why))
@@ -269,18 +271,25 @@ fn packets(s: &mut Scene) -> Outcome {
 fn capture(s: &mut Scene) -> Outcome {
     let (from, to, words) = (ipv4(s), ipv4(s), s.phrase());
     let path = s.file("datagram.pcap")?.display().to_string();
-    s.run_unseen(&["encode", "--from", &from.to_string(), "--to", &to.to_string(), "--pcap", &path, &words])?;
+    // The path differs from run to run, and so does the time in the file.
+    s.journal.note("udp_header encode --pcap datagram.pcap …");
+    let (source, destination) = (from.to_string(), to.to_string());
+    s.run_with(&["encode", "-q", "--from", &source, "--to", &destination, "--pcap", &path, &words])?;
     ends_well(s)?;
     let got = s.contents("datagram.pcap")?;
     let right = packet(from, to, 17, &datagram(from, to, words.as_bytes()));
-    let length = (right.len() as u32).to_le_bytes();
     let why =
         "draft-ietf-opsawg-pcap: magic number, version 2.4, snap length, link type 101 (raw IP); then each packet";
-    let start = [&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0][..], &[0; 8]].concat();
-    expect_part(&got, &start, 0..16).because(why)?;
-    let rest = [&101_u32.to_le_bytes()[..], got.get(24..32).unwrap_or_default(), &length, &length, &right].concat();
-    let after = got.get(20..).unwrap_or_default();
-    if after == rest { Ok(()) } else { Err(Failure::octets(&rest, after, "from octet 20 of the file on")).because(why) }
+    let part = |expected: &[u8], at: usize| {
+        let there = got.get(at..at + expected.len()).unwrap_or_default();
+        let state = format!("from octet {at} of the file on");
+        if there == expected { Ok(()) } else { Err(Failure::octets(expected, there, state)).because(why) }
+    };
+    let length = (right.len() as u32).to_le_bytes();
+    part(&[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0], 0)?;
+    part(&101_u32.to_le_bytes(), 20)?;
+    part(&[length, length].concat(), 32)?;
+    part(&right, 40)
 }
 
 /// `decode`, told the addresses.
