@@ -122,11 +122,6 @@ impl Datagrams {
         self.socket.local_addr().map_err(|e| Failure::new("an address", netkata::error::cause_text(&e)))
     }
 
-    /// The subject's.
-    pub fn peer(&self) -> SocketAddr {
-        self.peer
-    }
-
     /// Sends one datagram, which the other side refuses over ICMP. The kernel tells only a socket that is connected, so from
     /// now on this one is.
     pub fn expect_refusal(&mut self, octets: &[u8]) -> Outcome {

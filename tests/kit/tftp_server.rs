@@ -2,7 +2,7 @@
 
 use crate::datagram::receive;
 use crate::failure::{Failure, Outcome};
-use crate::talk::PATIENCE;
+use crate::patience::{PATIENCE, RunQueue, Wait};
 use netkata::tap::{Conversation, From, Journal, Transport};
 use netkata::tftp::{Block, ErrorCode, Mode, Options, Packet, Request};
 use netkata::{error, hexdump, human};
@@ -18,6 +18,7 @@ pub struct TftpServer {
     journal: Journal,
     subject: String,
     patience: Duration,
+    queue: RunQueue,
     /// The conversation with the port that asked last.
     known: Option<(SocketAddr, usize)>,
 }
@@ -29,6 +30,7 @@ pub struct Transfer {
     journal: Journal,
     conversation: usize,
     patience: Duration,
+    queue: RunQueue,
     /// The request, as it came.
     pub request: Vec<u8>,
 }
@@ -39,7 +41,13 @@ impl TftpServer {
         let socket = UdpSocket::bind((ip, 0))?;
         let address = socket.local_addr()?;
         let (journal, subject) = (journal.clone(), subject.to_string());
-        Ok(Self { socket, address, journal, subject, patience: PATIENCE * 2, known: None })
+        Ok(Self { socket, address, journal, subject, patience: PATIENCE * 2, queue: RunQueue::default(), known: None })
+    }
+
+    /// Who has to wait for a processor in this conversation.
+    pub fn queueing_at(mut self, queue: &RunQueue) -> Self {
+        self.queue = queue.clone();
+        self
     }
 
     /// Waits for a read request, with or without options; the transfer's port is ready.
@@ -66,7 +74,7 @@ impl TftpServer {
 
     /// Waits for `time`, and nobody asks again.
     pub fn expect_silence(&mut self, time: Duration) -> Outcome {
-        match receive(&self.socket, time)? {
+        match receive(&self.socket, time.into())? {
             None => {
                 self.journal.note(format!("silence for {}, as it should be", human::duration(time)));
                 Ok(())
@@ -76,7 +84,7 @@ impl TftpServer {
     }
 
     fn next(&mut self) -> Outcome<(Vec<u8>, SocketAddr)> {
-        let Some((octets, from)) = receive(&self.socket, self.patience)? else {
+        let Some((octets, from)) = receive(&self.socket, Wait::new(self.patience, &self.queue))? else {
             return Err(nothing("a read request (RRQ)", self.patience));
         };
         self.heard(&octets, from);
@@ -101,8 +109,8 @@ impl TftpServer {
         let socket = UdpSocket::bind((self.address.ip(), 0)).map_err(|e| unable(&e))?;
         let port = socket.local_addr().map_err(|e| unable(&e))?;
         let conversation = open(&self.journal, &self.subject, "grader", client, port);
-        let (journal, patience) = (self.journal.clone(), PATIENCE);
-        Ok(Transfer { socket, client, journal, conversation, patience, request })
+        let (journal, patience, queue) = (self.journal.clone(), PATIENCE, self.queue.clone());
+        Ok(Transfer { socket, client, journal, conversation, patience, queue, request })
     }
 }
 
@@ -121,7 +129,7 @@ impl Transfer {
         };
         let (socket, conversation) = open_port().map_err(|e| unable(&e))?;
         let (client, journal, patience) = (self.client, self.journal.clone(), self.patience);
-        Ok(Transfer { socket, client, journal, conversation, patience, request: Vec::new() })
+        Ok(Transfer { socket, client, journal, conversation, patience, queue: self.queue.clone(), request: Vec::new() })
     }
 
     /// How long the following expectations wait.
@@ -173,7 +181,7 @@ impl Transfer {
     /// As [`Transfer::expect_ack`], not in the dialogue: one of thousands.
     pub fn expect_ack_unseen(&mut self, block: u16) -> Outcome {
         let expected = Packet::ack(Block(block));
-        match receive(&self.socket, self.patience)? {
+        match receive(&self.socket, Wait::new(self.patience, &self.queue))? {
             Some((got, from)) if got == expected && from == self.client => Ok(()),
             Some((got, _)) => {
                 self.journal.data(self.conversation, From::Client, &got);
@@ -201,7 +209,7 @@ impl Transfer {
 
     /// Waits for `time` and expects no datagram.
     pub fn expect_silence(&mut self, time: Duration) -> Outcome {
-        match receive(&self.socket, time)? {
+        match receive(&self.socket, time.into())? {
             None => {
                 self.journal.note(format!("silence for {}, as it should be", human::duration(time)));
                 Ok(())
@@ -224,7 +232,7 @@ impl Transfer {
     }
 
     fn receive(&mut self, wanted: &str) -> Outcome<Vec<u8>> {
-        let Some((octets, from)) = receive(&self.socket, self.patience)? else {
+        let Some((octets, from)) = receive(&self.socket, Wait::new(self.patience, &self.queue))? else {
             return Err(nothing(wanted, self.patience));
         };
         self.journal.data(self.conversation, From::Client, &octets);

@@ -2,10 +2,10 @@
 
 mod interloper;
 mod many_ports;
-mod udp_echo_client;
 mod qr_flip;
 mod udp_daytime_client;
 mod udp_daytime_server;
+mod udp_echo_client;
 mod udp_echo_server;
 mod udp_header;
 mod udp_time;

@@ -1,7 +1,7 @@
 //! Chapter 6: reliability over UDP: TFTP.
 
-mod tftp_server;
 mod tftp_client;
+mod tftp_server;
 mod tftp_upload;
 mod uploads;
 

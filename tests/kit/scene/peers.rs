@@ -131,6 +131,7 @@ impl Scene {
 
     /// As [`Scene::tftp_server`], on this address.
     pub fn tftp_server_at(&mut self, ip: IpAddr) -> Outcome<TftpServer> {
-        TftpServer::open(ip, &self.launch.name, &self.journal).map_err(|e| refused("a UDP port", &e))
+        let opened = TftpServer::open(ip, &self.launch.name, &self.journal);
+        opened.map(|server| server.queueing_at(&self.queue)).map_err(|e| refused("a UDP port", &e))
     }
 }
