@@ -6,6 +6,7 @@ mod qr_flip;
 mod udp_daytime_client;
 mod udp_daytime_server;
 mod udp_echo_client;
+mod reliable_ping;
 mod udp_echo_server;
 mod udp_header;
 mod udp_time;
@@ -26,5 +27,6 @@ pub fn programs() -> Vec<Program> {
         udp_header::program(),
         // Exercises:
         udp_time::program(),
+        reliable_ping::program(),
     ]
 }
