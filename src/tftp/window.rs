@@ -43,12 +43,9 @@ fn deliver(peer: &mut Peer, window: &Window) -> Result<usize, End> {
         let deadline = Instant::now() + peer.patience.timeout;
         while let Some(datagram) = peer.receive(deadline)? {
             match Packet::parse(datagram) {
-                Ok(Packet::Ack { block }) => match usize::from(block.since(window.first)) {
-                    behind if behind < window.blocks => return Ok(behind + 1),
-                    // Of an earlier window: stale, as in lock-step.
-                    _ => {}
-                },
+                Ok(Packet::Ack { block }) if window.index(block) < window.blocks => return Ok(window.index(block) + 1),
                 Ok(Packet::Error { code, message }) => return Err(End::told(code, message)),
+                // An ACK of an earlier window, as in lock-step.
                 _ => {}
             }
         }
@@ -76,6 +73,11 @@ impl Window {
             number = number.next();
         }
         Ok(())
+    }
+
+    /// Where in the window this block is. Of an earlier block: far behind its end.
+    fn index(&self, block: Block) -> usize {
+        block.since(self.first).into()
     }
 
     /// The packets of all blocks. Only the last one of the transfer can be shorter than the others.
