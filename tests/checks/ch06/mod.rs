@@ -1,5 +1,6 @@
 //! Chapter 6: reliability over UDP: TFTP.
 
+mod sha512_256sum;
 mod tftp_client;
 mod tftp_server;
 mod tftp_upload;
@@ -16,4 +17,5 @@ pub fn programs() -> Vec<Program> {
         // Exercises:
         tftp_upload::program(),
     ]
+    vec![tftp_client::program(), sha512_256sum::program()]
 }
