@@ -2,10 +2,12 @@
 
 mod checksum;
 mod clients;
+mod files;
 mod servers;
+mod uploads;
 
 use crate::Test;
 
 pub fn tests() -> Vec<&'static Test> {
-    [clients::TESTS, servers::TESTS, checksum::TESTS].into_iter().flatten().collect()
+    [clients::TESTS, servers::TESTS, uploads::TESTS, checksum::TESTS].into_iter().flatten().collect()
 }
