@@ -12,7 +12,7 @@ pub fn file(link: &mut Link, sink: &mut Sink, agreed: &Agreed) -> Result<Block, 
     if agreed.windowsize > 1 { window::receive(link, sink, agreed) } else { in_lock_step(link, sink, agreed) }
 }
 
-// [mark]
+// [lockstep]
 /// One block is on its way at any time. [`Link::next`] sends our last packet again when none comes.
 fn in_lock_step(link: &mut Link, sink: &mut Sink, agreed: &Agreed) -> Result<Block, Failure> {
     let (mut last, mut buffer) = (Block(0), Link::buffer());
@@ -31,7 +31,7 @@ fn in_lock_step(link: &mut Link, sink: &mut Sink, agreed: &Agreed) -> Result<Blo
         }
     }
 }
-// [/mark]
+// [/lockstep]
 
 /// A packet that is not the next block. If it is the last one again, our ACK was lost: it is due once more. An older one
 /// is a late copy, and its ACK would be news to nobody. Whatever else it is does not belong here.
