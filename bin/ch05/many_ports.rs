@@ -51,7 +51,6 @@ fn main() -> ExitCode {
     exit::run(|| serve(&args))
 }
 
-// [threads]
 fn serve(args: &Args) -> Result<()> {
     let stop = stop::on_signals()?;
     let addresses: Vec<String> = args.addresses.iter().map(|text| each(text)).collect::<Result<Vec<_>>>()?.concat();
@@ -75,7 +74,6 @@ fn serve(args: &Args) -> Result<()> {
         ended.collect::<Vec<_>>().into_iter().zip(&ports).try_for_each(|(ended, port)| port.sum_up(ended?))
     })
 }
-// [/threads]
 
 fn panicked() -> NetError {
     NetError::invalid("serve", "", "a thread panicked")

@@ -104,7 +104,6 @@ fn flip(mut query: Vec<u8>) -> std::result::Result<Vec<u8>, String> {
     Ok(query)
 }
 
-// [packets]
 /// Any service in datagrams: `handle` gets each one, in a thread of its own, and what it returns goes back to the sender.
 /// Nothing here knows what the octets mean.
 fn serve_packets<H>(stop: &Context, socket: UdpSocket, slots: &Slots, handle: H) -> io::Result<()>
@@ -127,4 +126,3 @@ where
         started.unwrap_or_else(|e| exit::log(format_args!("{from}: dropped: {e}")));
     })
 }
-// [/packets]

@@ -65,9 +65,9 @@ fn serve(args: &Args) -> Result<()> {
     ended.attempt("receive", format_args!("udp://{}", args.address))
 }
 
-// [loop]
 fn echo_until_stopped(stop: &Context, socket: &UdpSocket, args: &Args, tally: &mut Tally) -> io::Result<()> {
     let mut buffer = vec![0; args.buffer];
+    // [loop]
     // No accept(2), no thread for each client: one socket for everybody, and each datagram brings its sender's address.
     while stop.wait_readable(socket)? == Ready::Socket {
         let got = match datagram::receive(socket, &mut buffer) {
@@ -86,9 +86,9 @@ fn echo_until_stopped(stop: &Context, socket: &UdpSocket, args: &Args, tally: &m
             return Ok(());
         }
     }
+    // [/loop]
     Ok(())
 }
-// [/loop]
 
 /// A datagram without the line end that a terminal adds.
 fn line(octets: &[u8]) -> &[u8] {

@@ -55,8 +55,8 @@ impl Look {
 pub(super) enum Label {
     Word(&'static str),
     Octets(Vec<u8>),
-    /// What the octets say in their protocol, and how many there are.
-    Named(String, usize),
+    /// What the octets say in their protocol.
+    Named(String),
 }
 
 impl Label {
@@ -66,7 +66,7 @@ impl Label {
             Label::Word(word) => (String::new(), (*word).into()),
             Label::Octets(octets) if octets.is_empty() => (String::new(), count(0, "octet")),
             Label::Octets(octets) => (fit(octets, width), count(octets.len(), "octet")),
-            Label::Named(name, octets) => (shorten(name, width.max(1)), count(*octets, "octet")),
+            Label::Named(name) => (shorten(name, width.max(1)), String::new()),
         }
     }
 }
@@ -210,7 +210,7 @@ fn append(
         Kind::Data(from, octets) => {
             let look = if from == From::Client { Look::Request } else { Look::Reply };
             let label = match name {
-                Some(name) => Label::Named(name, octets.len()),
+                Some(name) => Label::Named(name),
                 None => Label::Octets(octets),
             };
             arrow(from, look, label);
@@ -285,8 +285,8 @@ mod tests {
         let talks = journal.conversations();
         let options = Options { names: true, hide_handshake: true, ..Options::default() };
         let rows = rows(&journal, &talks, &Parties::of(&talks, &options), &options);
-        let label = Label::Named("HTTP/1.0 GET /tides".into(), 23);
-        assert_eq!(label.texts(9), ("HTTP/1.0…".into(), "23 octets".into()));
+        let label = Label::Named("HTTP/1.0 GET /tides".into());
+        assert_eq!(label.texts(9), ("HTTP/1.0…".into(), String::new()));
         assert_eq!(rows[1..], [Row::Arrow { from: 0, to: 1, look: Look::Request, label }]);
     }
 

@@ -314,14 +314,13 @@ fn arrow_end(look: Look, x: f64, y: f64, angle: f64) -> String {
 fn label_text(label: &Label, run: f64, max_label: usize) -> String {
     let counted = label.texts(0).1;
     let room = run - 4.0 * HEAD - (counted.chars().count() + 3) as f64 * SANS;
-    let (octets, words) = label.texts(max_label.min((room.max(0.0) / MONO) as usize));
+    let advance = if matches!(label, Label::Named(_)) { SANS } else { MONO };
+    let (octets, words) = label.texts(max_label.min((room.max(0.0) / advance) as usize));
     match label {
         Label::Word(_) => format!("<tspan class=\"word\">{}</tspan>", Xml(&words)),
-        Label::Octets(_) | Label::Named(..) if octets.is_empty() => {
+        Label::Named(_) => format!("<tspan>{}</tspan>", Xml(&octets)),
+        Label::Octets(_) if octets.is_empty() => {
             format!("<tspan class=\"count\">{}</tspan>", Xml(&words))
-        }
-        Label::Named(..) => {
-            format!("<tspan>{}</tspan><tspan class=\"count\" dx=\"12\">{}</tspan>", Xml(&octets), Xml(&words))
         }
         Label::Octets(_) => {
             format!(
@@ -339,7 +338,7 @@ fn description(rows: &[Row], parties: &Parties, max_label: usize) -> String {
         Row::Band(text) => format!("Note: {text}."),
         Row::Arrow { from, to, label, .. } => {
             let (octets, words) = label.texts(max_label);
-            let comma = if octets.is_empty() { "" } else { ", " };
+            let comma = if octets.is_empty() || words.is_empty() { "" } else { ", " };
             format!("{} to {}: {octets}{comma}{words}.", parties.names[*from], parties.names[*to])
         }
     };

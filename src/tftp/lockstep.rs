@@ -31,6 +31,7 @@ pub fn deliver(peer: &mut Peer, packet: &[u8], block: Block) -> Result<(), End> 
 ///
 /// # Errors
 /// As [`deliver`], and when the content cannot be read.
+// [send]
 pub fn send(peer: &mut Peer, content: &mut Content, blksize: usize) -> Result<(), End> {
     let mut packet = vec![0; DATA_HEADER + blksize];
     let mut block = Block(0);
@@ -44,3 +45,4 @@ pub fn send(peer: &mut Peer, content: &mut Content, blksize: usize) -> Result<()
         }
     }
 }
+// [/send]

@@ -28,6 +28,7 @@ mod peer;
 mod refusal;
 mod request;
 mod root;
+mod segments;
 mod shown;
 pub mod window;
 

@@ -5,6 +5,7 @@
 //! not connected, and looks at each sender.
 
 use super::refusal::{self, is_soft};
+use super::segments;
 use super::{ErrorCode, Opcode, Packet};
 use crate::error::{cause_text, is_timeout};
 use crate::hexdump;
@@ -77,6 +78,8 @@ pub struct Peer {
     address: SocketAddr,
     /// Rules for what is sent from here on.
     pub patience: Patience,
+    /// The kernel does not cut a window into packets here.
+    one_by_one: bool,
     /// The receive timeout that is in force.
     armed: Duration,
     called: Arc<AtomicBool>,
@@ -112,7 +115,7 @@ impl Peer {
         socket.set_read_timeout(Some(patience.timeout))?;
         let (armed, called) = (patience.timeout, Arc::new(AtomicBool::new(false)));
         let (socket, buffer) = (Arc::new(UdpSocket::from(socket)), vec![0; BUFFER]);
-        Ok(Self { socket, address, patience, armed, called, buffer, resent: 0, strangers: 0 })
+        Ok(Self { socket, address, patience, one_by_one: false, armed, called, buffer, resent: 0, strangers: 0 })
     }
 
     /// Who it is.
@@ -141,6 +144,24 @@ impl Peer {
                 let _ = self.socket.send_to(packet, self.address);
             }),
         }
+    }
+
+    /// Sends packets that lie one behind the other, each `stride` octets long but for the last. The first `old` were sent before.
+    ///
+    /// # Errors
+    /// As [`Peer::send`].
+    pub fn send_all(&mut self, packets: &[u8], stride: usize, old: usize) -> Result<(), End> {
+        let several = packets.len() > stride && !self.one_by_one && !self.called.load(Relaxed);
+        if several && segments::send(&self.socket, packets, stride, self.address).is_ok() {
+            self.resent += old as u64;
+            return Ok(());
+        }
+        // What was sent already is sent twice, once in the transfer.
+        self.one_by_one |= several;
+        for (i, packet) in packets.chunks(stride).enumerate() {
+            self.send(packet, u32::from(i < old))?;
+        }
+        Ok(())
     }
 
     /// The next datagram from the other side, or `None` at the deadline.

@@ -64,6 +64,7 @@ impl Root {
         }
     }
 
+    // [open]
     #[cfg(target_os = "linux")]
     fn open_beneath(&self, path: &Path) -> Result<OwnedFd, Errno> {
         use nix::fcntl::{OpenHow, ResolveFlag, openat2};
@@ -77,6 +78,7 @@ impl Root {
             opened => opened,
         }
     }
+    // [/open]
 
     #[cfg(not(target_os = "linux"))]
     fn open_beneath(&self, path: &Path) -> Result<OwnedFd, Errno> {

@@ -38,18 +38,14 @@ pub fn send(peer: &mut Peer, content: &mut Content, blksize: usize, windowsize: 
 /// it is lost (go back N), and is sent again at once, for that ACK was for something new.
 fn deliver(peer: &mut Peer, window: &Window) -> Result<usize, End> {
     for attempt in 0..peer.patience.sends {
-        for i in 0..window.blocks {
-            peer.send(window.datagram(i), attempt + u32::from(i < window.old))?;
-        }
+        let old = if attempt == 0 { window.old } else { window.blocks };
+        peer.send_all(window.packets(), window.stride, old)?;
         let deadline = Instant::now() + peer.patience.timeout;
         while let Some(datagram) = peer.receive(deadline)? {
             match Packet::parse(datagram) {
-                Ok(Packet::Ack { block }) => match usize::from(block.since(window.first)) {
-                    behind if behind < window.blocks => return Ok(behind + 1),
-                    // Of an earlier window: stale, as in lock-step.
-                    _ => {}
-                },
+                Ok(Packet::Ack { block }) if window.index(block) < window.blocks => return Ok(window.index(block) + 1),
                 Ok(Packet::Error { code, message }) => return Err(End::told(code, message)),
+                // An ACK of an earlier window, as in lock-step.
                 _ => {}
             }
         }
@@ -79,10 +75,15 @@ impl Window {
         Ok(())
     }
 
-    fn datagram(&self, i: usize) -> &[u8] {
-        let start = i * self.stride;
-        let len = self.end.filter(|_| i + 1 == self.blocks).unwrap_or(self.stride);
-        &self.octets[start..start + len]
+    /// Where in the window this block is. Of an earlier block: far behind its end.
+    fn index(&self, block: Block) -> usize {
+        block.since(self.first).into()
+    }
+
+    /// The packets of all blocks. Only the last one of the transfer can be shorter than the others.
+    fn packets(&self) -> &[u8] {
+        let short = self.end.map_or(0, |len| self.stride - len);
+        &self.octets[..self.blocks * self.stride - short]
     }
 
     /// The first `n` have arrived.

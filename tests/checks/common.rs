@@ -142,5 +142,9 @@ pub fn fails_with(s: &mut Scene, named: &str) -> Outcome {
 /// The next line on standard error is this one.
 pub fn error_line_is(s: &mut Scene, right: &str) -> Outcome {
     let line = s.error_line().map_err(|f| Failure::new(format!("a line `{right}` on standard error"), f.got))?;
-    if line == right { Ok(()) } else { Err(Failure::octets(right.as_bytes(), line.as_bytes(), "on standard error")) }
+    if line == right {
+        Ok(())
+    } else {
+        Err(Failure::new(format!("the line `{right}` on standard error"), format!("`{line}`")))
+    }
 }

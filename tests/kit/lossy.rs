@@ -10,12 +10,18 @@
 
 use crate::Scene;
 use crate::failure::{Failure, Outcome};
+use crate::udp_upstream::UdpUpstream;
+use netkata::addr::Network;
+use netkata::context::Context;
+use netkata::error::{Attempt, NetError, cause_text};
 use netkata::lossy::link::{News, Running};
 use netkata::lossy::{Counts, Each};
 pub use netkata::lossy::{Fault, Faults, Nth};
-use netkata::{error, hexdump};
+use netkata::{datagram, hexdump};
 use std::fmt;
 use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// A link in front of a server. It shows itself as the address that clients send to. Dropping it ends it.
 pub struct LossyLink(Running);
@@ -38,7 +44,49 @@ impl fmt::Display for LossyLink {
     }
 }
 
+/// An echo service (RFC 862) in a thread of the grader's, for what happens too often to be played. Dropping it ends it.
+pub struct EchoUdp {
+    address: SocketAddr,
+    stop: Context,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl EchoUdp {
+    fn start() -> Result<Self, NetError> {
+        let socket = datagram::bind(Network::Udp, "127.0.0.1:0")?;
+        let address = socket.local_addr().attempt("listen", "127.0.0.1:0")?;
+        let stop = Context::new();
+        let ended = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut buffer = vec![0; datagram::LONGEST];
+            let _ = datagram::serve(&ended, &socket, &mut buffer, |octets, came| {
+                let _ = socket.send_to(octets, came.from);
+            });
+        });
+        Ok(Self { address, stop, thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for EchoUdp {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
 impl Scene {
+    /// An echo service over UDP on a free port of loopback.
+    pub fn echo_udp(&mut self) -> Outcome<EchoUdp> {
+        EchoUdp::start().map_err(|e| Failure::new("an echo service", e.to_string()))
+    }
+
     /// Puts a link with these faults in front of `upstream`, on a free port of loopback. Up is from the clients to there.
     pub fn lossy_link(&mut self, upstream: SocketAddr, faults: Faults) -> Outcome<LossyLink> {
         let journal = self.journal.clone();
@@ -51,6 +99,19 @@ impl Scene {
             News::Note(text) => journal.note(format!("the link: {text}")),
         };
         let link = Running::start(SocketAddr::new(upstream.ip(), 0), upstream, faults, tell);
-        link.map(LossyLink).map_err(|e| Failure::new("a lossy link", error::cause_text(&e)))
+        link.map(LossyLink).map_err(|e| Failure::new("a lossy link", cause_text(&e)))
+    }
+}
+
+/// For what is too much to be written down.
+impl UdpUpstream {
+    /// Sends a datagram back to a sender, and does not write it down.
+    pub fn reply_unseen(&mut self, to: SocketAddr, octets: &[u8]) -> Outcome {
+        self.send_unseen(to, octets).map_err(|e| Failure::new("a datagram to be sent", cause_text(&e)))
+    }
+
+    /// What comes within `time`, if something does.
+    pub fn look(&mut self, time: Duration) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
+        self.next(time.into())
     }
 }

@@ -104,7 +104,11 @@ impl UdpUpstream {
         self.socket.connect(self.address).map_err(|e| Failure::new("a port that refuses", error::cause_text(&e)))
     }
 
-    fn next(&mut self, wait: Wait) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
+    pub(crate) fn send_unseen(&self, to: SocketAddr, octets: &[u8]) -> io::Result<()> {
+        self.socket.send_to(octets, to).map(drop)
+    }
+
+    pub(crate) fn next(&mut self, wait: Wait) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {
         let came = receive(&self.socket, wait)?;
         if let Some((octets, from)) = &came {
             let conversation = self.conversation(*from);

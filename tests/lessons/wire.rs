@@ -11,7 +11,7 @@ use crate::marks::{Kind as MarkKind, Mark};
 use crate::page::{Page, first_word, settle_file};
 use crate::session::Run;
 use netkata::human;
-use netkata::tap::{From, Journal, Kind, svg};
+use netkata::tap::{From, Journal, Kind, Transport, svg};
 use std::fs;
 
 /// Draws the session into the lesson's folder; the text for the mark.
@@ -82,12 +82,18 @@ pub fn story(journal: &Journal) -> String {
             From::Server => (&c.server_name, &c.client_name),
         };
         let line = match &event.kind {
+            Kind::Open if matches!(c.transport, Transport::Udp | Transport::UnixDatagram) => {
+                format!("datagrams between {} and {}", c.client_name, c.server_name)
+            }
             Kind::Open => format!("{} connects to {}", c.client_name, c.server_name),
             Kind::Data(from, octets) => {
                 let ((a, b), count) = (names(*from), human::count(octets.len(), "octet"));
                 format!("{a} -> {b}, {count}\n{}", dump(octets, 0, &[], usize::MAX).trim_end())
             }
             Kind::Close(from) => format!("{} will send no more (FIN)", names(*from).0),
+            Kind::Reset(from) if c.transport == Transport::Udp => {
+                format!("the host of {} says that nobody has the port (ICMP)", names(*from).0)
+            }
             Kind::Reset(from) => format!("{} resets the connection (RST)", names(*from).0),
             Kind::Missing(from, missing) => format!("{}: {missing}", names(*from).0),
             Kind::Note(text) => format!("-- {text}"),

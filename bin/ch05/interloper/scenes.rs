@@ -6,7 +6,7 @@ use netkata::datagram;
 use netkata::error::{Attempt, NetError, Result};
 use netkata::exit::say;
 use netkata::hexdump;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,6 @@ struct Stage {
     timeout: Duration,
 }
 
-// [scenes]
 impl Stage {
     fn not_connected(&self) -> Result<()> {
         say("1. not connected: bind, send_to, recv_from")?;
@@ -35,6 +34,7 @@ impl Stage {
         self.ask(&client, |client| client.send_to(b"ping", self.server))
     }
 
+    // [connect]
     fn bound_first(&self) -> Result<()> {
         say("2. connected in two steps: bind, connect, send, recv")?;
         let client = self.bound()?;
@@ -51,8 +51,8 @@ impl Stage {
         self.speak_in_vain(&client)?;
         self.ask(&client, |client| client.send(b"ping"))
     }
+    // [/connect]
 }
-// [/scenes]
 
 impl Stage {
     /// A client's socket on the address that leads to the server.
@@ -95,7 +95,10 @@ impl Stage {
         say(format_args!("   client sends \"ping\" to server {server}"))?;
         send(client).attempt("write", &name)?;
         loop {
-            let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(NetError::new("read", name, ErrorKind::WouldBlock.into()));
+            }
             client.set_read_timeout(Some(left)).attempt("read", &name)?;
             let (n, from) = client.recv_from(&mut buffer).attempt("read", &name)?;
             let who = if from == server { "the server" } else { "a stranger" };

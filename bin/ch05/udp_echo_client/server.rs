@@ -61,7 +61,6 @@ impl<'a> Server<'a> {
         }
     }
 
-    // [echo]
     /// Whether the echo came in time. Whatever else comes does not renew the time.
     fn wait_for_echo(&self, line: &[u8]) -> Result<bool> {
         let (until, mut buffer) = (Instant::now() + self.args.timeout, vec![0; self.args.buffer]);
@@ -82,7 +81,6 @@ impl<'a> Server<'a> {
             }
         }
     }
-    // [/echo]
 
     /// Shows what came, and says whether it is what was sent.
     fn is_echo(&self, line: &[u8], octets: &[u8], got: &Received) -> Result<bool> {

@@ -14,16 +14,12 @@ pub fn ask(link: &mut Link, name: &[u8], asked: &Options, sink: &Sink) -> Result
     let mut buffer = Link::buffer();
     loop {
         match link.next(&mut buffer)? {
-            Packet::Data { block: Block(1), payload } => {
-                let octets = [&Packet::data_header(Block(1)), payload].concat();
-                link.put_back(octets);
+            packet @ Packet::Data { block: Block(1), .. } => {
+                link.put_back(&packet)?;
                 return Ok(Agreed::plain());
             }
             // A port may have been somebody else's a moment ago, and a block of that transfer late.
-            packet @ Packet::Data { .. } => {
-                let octets = packet.emit()?;
-                link.disown(&octets);
-            }
+            packet @ Packet::Data { .. } => link.disown(&packet)?,
             Packet::Oack(granted) if !asked.is_empty() => {
                 let agreed = Agreed::by(asked, &granted)?;
                 sink.has_room_for(&agreed)?;

@@ -22,7 +22,7 @@ pub enum Failure {
     /// The file came whole, and is not the one that was wanted. The server has done its part.
     Unwanted(String),
     /// Nothing more came.
-    Silence { waited: Duration, sent: u32, strangers: Option<SocketAddr>, cause: Option<io::Error> },
+    Silence { waited: Duration, sent: u32, stranger: Option<SocketAddr>, complaint: Option<io::Error> },
     /// The system says that there is no way.
     Network(io::Error),
 }
@@ -75,13 +75,13 @@ impl fmt::Display for Failure {
             }
             Self::Protocol { what, .. } | Self::Unwanted(what) => f.write_str(what),
             Self::Local(e) => e.fmt(f),
-            Self::Silence { waited, sent, strangers, cause } => {
+            Self::Silence { waited, sent, stranger, complaint } => {
                 let (sent, waited) = (human::count(*sent as usize, "try"), human::duration(*waited));
                 write!(f, "no answer within {waited} ({})", sent.replace("trys", "tries"))?;
-                if let Some(cause) = cause {
+                if let Some(cause) = complaint {
                     write!(f, "; the network says: {}", cause_text(cause))?;
                 }
-                match strangers {
+                match stranger {
                     Some(who) => write!(f, "; udp://{who} sent something, and was not asked"),
                     None => Ok(()),
                 }

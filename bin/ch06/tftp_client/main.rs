@@ -24,6 +24,7 @@ mod link;
 mod name;
 mod part_file;
 mod patience;
+mod port;
 mod progress;
 mod receive;
 mod refusal;
@@ -54,12 +55,12 @@ fn get(args: &Args) -> Result<(), Failed> {
     let mut sink = Sink::open(args, &cleanup).map_err(Failed::plain)?;
     let mut asked = args.options();
     let mut servers = servers.into_iter().peekable();
-    let (mut link, agreed, started) = loop {
+    let (mut link, agreed, server, started) = loop {
         let Some(&server) = servers.peek() else { return Err(Failed::plain("no address")) };
         let started = Instant::now();
         let mut link = Link::open(server, args, &cleanup).map_err(|e| Failed::new(args, server, e))?;
         match ask::ask(&mut link, &args.source.name, &asked, &sink) {
-            Ok(agreed) => break (link, agreed, started),
+            Ok(agreed) => break (link, agreed, server, started),
             // RFC 2347: a client whose options are refused may ask again without. From another port, so that what is
             // still on its way for the first request is no part of the second.
             Err(Failure::Server { code: ErrorCode::OPTION_NEGOTIATION, .. }) if !asked.is_empty() => {
@@ -71,7 +72,6 @@ fn get(args: &Args) -> Result<(), Failed> {
             Err(e) => return Err(Failed::new(args, server, link.give_up(e))),
         }
     };
-    let server = link.server;
     sink.expect(&agreed, args.progress());
     match receive::file(&mut link, &mut sink, &agreed) {
         Ok(last) => finish(args, &mut link, sink, last, started.elapsed()).map_err(|e| Failed::new(args, server, e)),

@@ -3,6 +3,7 @@
 use crate::agree::Agreed;
 use crate::failure::Failure;
 use crate::link::Link;
+use crate::receive::came_again;
 use crate::sink::Sink;
 use netkata::tftp::{Block, Packet};
 
@@ -34,7 +35,7 @@ pub fn receive(link: &mut Link, sink: &mut Sink, agreed: &Agreed) -> Result<Bloc
                     gap_told = true;
                 }
             }
-            packet => link.came_again(&packet, last, sink)?,
+            packet => came_again(link, &packet, last, sink.is_empty())?,
         }
     }
 }

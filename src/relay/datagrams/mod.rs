@@ -166,12 +166,12 @@ impl<H: Hook> Relay<'_, H> {
 
     fn pass(&mut self, source: Source, came: Came, octets: &[u8]) {
         match source {
-            Source::Door(port) => self.from_client(port, came, octets),
-            Source::Upstream(client) => self.from_server(client, came.from, octets),
+            Source::Door(port) => self.pass_up(port, came, octets),
+            Source::Upstream(client) => self.pass_down(client, came.from, octets),
         }
     }
 
-    fn from_client(&mut self, port: u16, came: Came, octets: &[u8]) {
+    fn pass_up(&mut self, port: u16, came: Came, octets: &[u8]) {
         let now = Instant::now();
         self.doors.touch(port, now);
         let client = match self.clients.at(came.from, now) {
@@ -185,7 +185,7 @@ impl<H: Hook> Relay<'_, H> {
         self.carry_out(verdict, Parcel { client: came.from, port, from: From::Client, foreign: false }, octets);
     }
 
-    fn from_server(&mut self, address: SocketAddr, from: SocketAddr, octets: &[u8]) {
+    fn pass_down(&mut self, address: SocketAddr, from: SocketAddr, octets: &[u8]) {
         let now = Instant::now();
         if canonical(from).ip() != canonical(self.upstream).ip() {
             return self.not_carried(&canonical(from), &"not the server's host");

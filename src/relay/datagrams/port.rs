@@ -152,9 +152,11 @@ fn tell_refusals(socket: &UdpSocket, v6: bool) -> io::Result<()> {
     if v6 {
         setsockopt(socket, sockopt::Ipv6RecvErr, &true)?;
     }
-    // On a socket for both versions too, where the kernel lets it.
-    let v4 = setsockopt(socket, sockopt::Ipv4RecvErr, &true);
-    Ok(if v6 { () } else { v4? })
+    match setsockopt(socket, sockopt::Ipv4RecvErr, &true) {
+        // A socket for both versions hears of both, where the kernel lets it.
+        Err(e) if !v6 => Err(e.into()),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -86,7 +86,12 @@ fn address(text: &str) -> Outcome<SocketAddr> {
 
 /// The next line: what the client says that it heard.
 fn hears(s: &mut Scene, words: &str, from: SocketAddr, who: &str) -> Outcome {
-    s.expect_line(&format!("   client receives \"{words}\" from {from}, {who}"))
+    line_is(s, &format!("client receives \"{words}\" from {from}, {who}"))
+}
+
+fn line_is(s: &mut Scene, right: &str) -> Outcome {
+    let line = s.output_line().map_err(|f| Failure::new(format!("`{right}`"), f.got))?;
+    if line.trim() == right { Ok(()) } else { Err(Failure::new(format!("`{right}`"), format!("`{}`", line.trim()))) }
 }
 
 /// Plays so many scenes to their end, as a server that does nothing but answer; then the next, up to the ping.
@@ -100,7 +105,7 @@ fn after(s: &mut Scene, server: &mut UdpUpstream, scenes: usize) -> Outcome<Act>
 
 fn stranger_first(s: &mut Scene) -> Outcome {
     let words = s.phrase();
-    let mut server = s.start_client_udp()?;
+    let mut server = s.start_client_udp_unseen()?;
     let Act { strangers, client, .. } = act(s, &mut server)?;
     server.reply(client, words.as_bytes())?;
     let stranger = strangers.first().ok_or_else(|| Failure::new("an interloper", "none"))?;
@@ -111,7 +116,7 @@ fn stranger_first(s: &mut Scene) -> Outcome {
 /// The grader is the stranger: what is told was heard.
 fn any_stranger(s: &mut Scene) -> Outcome {
     let words = [s.phrase(), s.phrase()];
-    let mut server = s.start_client_udp()?;
+    let mut server = s.start_client_udp_unseen()?;
     let Act { strangers, client, .. } = act(s, &mut server)?;
     let other = server.reply_from_a_foreign_port(client, words[0].as_bytes())?;
     server.reply(client, words[1].as_bytes())?;
@@ -121,7 +126,7 @@ fn any_stranger(s: &mut Scene) -> Outcome {
 }
 
 fn before_connect(s: &mut Scene) -> Outcome {
-    let mut server = s.start_client_udp()?;
+    let mut server = s.start_client_udp_unseen()?;
     let Act { strangers, client, .. } = after(s, &mut server, 1)?;
     server.reply(client, b"ping")?;
     hears(s, "pardon me", strangers[0], "a stranger").because(GAP)
@@ -129,7 +134,7 @@ fn before_connect(s: &mut Scene) -> Outcome {
 
 fn deaf_after_connect(s: &mut Scene) -> Outcome {
     let words = [s.phrase(), s.phrase()];
-    let mut server = s.start_client_udp()?;
+    let mut server = s.start_client_udp_unseen()?;
     let Act { strangers, client, refused } = after(s, &mut server, 1)?;
     server.reply_from_a_foreign_port(client, words[0].as_bytes())?;
     server.reply(client, words[1].as_bytes())?;
@@ -141,7 +146,7 @@ fn deaf_after_connect(s: &mut Scene) -> Outcome {
 
 fn no_gap(s: &mut Scene) -> Outcome {
     let words = s.phrase();
-    let mut server = s.start_client_udp()?;
+    let mut server = s.start_client_udp_unseen()?;
     let Act { client, .. } = after(s, &mut server, 2)?;
     server.reply(client, words.as_bytes())?;
     hears(s, &words, server.address(), "the server")
@@ -151,12 +156,13 @@ fn no_gap(s: &mut Scene) -> Outcome {
 
 fn connected_at_last(s: &mut Scene) -> Outcome {
     let words = [s.phrase(), s.phrase()];
-    let mut server = s.start_client_udp()?;
+    let mut server = s.start_client_udp_unseen()?;
     let Act { client, refused, .. } = after(s, &mut server, 2)?;
     s.datagrams_to(client)?.expect_refusal(words[0].as_bytes()).because(REFUSED)?;
     server.reply(client, words[1].as_bytes())?;
     hears(s, &words[1], server.address(), "the server").because(CONNECTED)?;
-    if refused { Ok(()) } else { Err(Failure::new("`pardon me` to be refused", "it was not")) }.because(REFUSED)
+    if refused { Ok(()) } else { Err(Failure::new("`pardon me` to be refused", "it was not")) }.because(REFUSED)?;
+    s.expect_exit(0, Duration::from_secs(5))
 }
 
 fn alone(s: &mut Scene) -> Outcome {
@@ -180,7 +186,7 @@ fn alone(s: &mut Scene) -> Outcome {
 }
 
 fn silent(s: &mut Scene) -> Outcome {
-    let mut server = s.start_client_udp()?;
+    let mut server = s.start_client_udp_unseen()?;
     server.expect(b"ping")?;
     common::fails_with(s, &format!("read {server}: timed out"))
         .because("recv(2) waits for ever: that a datagram was lost is known by the time alone")
@@ -189,7 +195,7 @@ fn silent(s: &mut Scene) -> Outcome {
 fn deaf(s: &mut Scene) -> Outcome {
     let server = s.upstream_udp()?;
     server.refuse()?;
-    s.run_with(&[&server.address().to_string(), "--timeout", "200ms"])?;
+    s.run_unseen(&[&server.address().to_string(), "--timeout", "200ms"])?;
     common::fails_with(s, &format!("read {server}: timed out")).because(
         "RFC 1122 §4.1.3.3: a refusal is passed up to the socket that it can be matched with; ours has no peer",
     )
@@ -197,7 +203,7 @@ fn deaf(s: &mut Scene) -> Outcome {
 
 /// After the first scene, nobody is there any more.
 fn hears_refusal(s: &mut Scene) -> Outcome {
-    let mut server = s.start_client_udp()?;
+    let mut server = s.start_client_udp_unseen()?;
     let Act { client, .. } = act(s, &mut server)?;
     server.refuse()?;
     server.reply(client, b"ping")?;
@@ -215,7 +221,7 @@ fn sender(s: &mut Scene, octets: usize, to: SocketAddr) -> Outcome<SocketAddr> {
 fn sends_one(s: &mut Scene) -> Outcome {
     let words = s.phrase();
     let mut target = s.upstream_udp()?;
-    s.run(&["--send".into(), words.clone(), "--to".into(), target.address().to_string()])?;
+    s.run_unseen(&["--send", &words, "--to", &target.address().to_string()])?;
     let told = sender(s, words.len(), target.address())?;
     if target.expect(words.as_bytes())? != told {
         return Err(Failure::new("the address that was told", "another"))
@@ -226,7 +232,7 @@ fn sends_one(s: &mut Scene) -> Outcome {
 
 fn sends_empty(s: &mut Scene) -> Outcome {
     let mut target = s.upstream_udp()?;
-    s.run_with(&["--send", "", "--to", &target.address().to_string(), "--timeout", "50ms"])?;
+    s.run_unseen(&["--send", "", "--to", &target.address().to_string(), "--timeout", "50ms"])?;
     target.expect(b"").map(drop).because("RFC 768: the length is 8 at the least: a header, and no data")
 }
 
@@ -234,7 +240,7 @@ fn sends_from(s: &mut Scene) -> Outcome {
     let free = s.upstream_udp()?.address();
     let mut target = s.upstream_udp()?;
     let (from, to) = (free.to_string(), target.address().to_string());
-    s.run_with(&["--send", "pardon me", "--to", &to, "--from", &from, "--timeout", "50ms"])?;
+    s.run_unseen(&["--send", "pardon me", "--to", &to, "--from", &from, "--timeout", "50ms"])?;
     if target.expect(b"pardon me")? == free {
         return Ok(());
     }
@@ -246,20 +252,20 @@ fn outcomes(s: &mut Scene) -> Outcome {
     let words = s.phrase();
     let mut target = s.upstream_udp()?;
     let to = target.address();
-    s.run_with(&["--send", "pardon me", "--to", &to.to_string(), "--timeout", "50ms"])?;
+    s.run_unseen(&["--send", "pardon me", "--to", &to.to_string(), "--timeout", "50ms"])?;
     comes_to(s, to, "no answer in 50ms").because("nothing tells a datagram that was lost from one that was ignored")?;
     target.receive()?;
-    s.run_with(&["--send", "pardon me", "--to", &to.to_string(), "--timeout", "5s"])?;
+    s.run_unseen(&["--send", "pardon me", "--to", &to.to_string(), "--timeout", "5s"])?;
     let (_, from) = target.receive()?;
     target.reply(from, words.as_bytes())?;
     comes_to(s, to, &format!("answered: \"{words}\""))?;
     target.refuse()?;
-    s.run_with(&["--send", "pardon me", "--to", &to.to_string(), "--timeout", "5s"])?;
+    s.run_unseen(&["--send", "pardon me", "--to", &to.to_string(), "--timeout", "5s"])?;
     comes_to(s, to, "refused, as if nobody had that port").because(REFUSED)
 }
 
 fn comes_to(s: &mut Scene, to: SocketAddr, line: &str) -> Outcome {
     sender(s, 9, to)?;
-    s.expect_line(line)?;
+    line_is(s, line)?;
     s.expect_exit(0, Duration::from_secs(5))
 }

@@ -51,7 +51,9 @@ fn next_address(s: &mut Scene) -> Outcome<SocketAddr> {
 
 fn ask(c: &mut Datagrams, words: &[u8]) -> Outcome {
     c.send(words)?;
-    c.expect(&[format!("{}: ", c.peer().port()).as_bytes(), words].concat())
+    let (right, got) = ([format!("{}: ", c.peer().port()).as_bytes(), words].concat(), c.receive()?);
+    let text = |octets: &[u8]| format!("\"{}\"", netkata::hexdump::text(octets, 60));
+    if got == right { Ok(()) } else { Err(Failure::new(text(&right), text(&got))) }
 }
 
 fn announces(s: &mut Scene) -> Outcome {

@@ -3,6 +3,7 @@
 mod interloper;
 mod many_ports;
 mod qr_flip;
+mod reliable_ping;
 mod udp_daytime_client;
 mod udp_daytime_server;
 mod udp_echo_client;
@@ -26,5 +27,6 @@ pub fn programs() -> Vec<Program> {
         udp_header::program(),
         // Exercises:
         udp_time::program(),
+        reliable_ping::program(),
     ]
 }

@@ -1,5 +1,6 @@
 //! Chapter 6: reliability over UDP: TFTP.
 
+mod sha512_256sum;
 mod tftp_client;
 mod tftp_server;
 mod tftp_upload;
@@ -13,6 +14,7 @@ pub fn programs() -> Vec<Program> {
         // Programs:
         tftp_server::program(),
         tftp_client::program(),
+        sha512_256sum::program(),
         // Exercises:
         tftp_upload::program(),
     ]

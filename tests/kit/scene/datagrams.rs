@@ -21,9 +21,19 @@ impl Scene {
 
     /// A UDP service of the grader's, and the subject started with its address, followed by the check's options.
     pub fn start_client_udp(&mut self) -> Outcome<UdpUpstream> {
+        self.start_client_udp_with(true)
+    }
+
+    /// As [`Scene::start_client_udp`], without its output in the dialogue: for output that may come sooner or later than what
+    /// the grader does.
+    pub fn start_client_udp_unseen(&mut self) -> Outcome<UdpUpstream> {
+        self.start_client_udp_with(false)
+    }
+
+    fn start_client_udp_with(&mut self, shown: bool) -> Outcome<UdpUpstream> {
         let server = self.upstream_udp()?;
         let arguments = [&[server.address().to_string()], self.options.as_slice()].concat();
-        self.launch(&arguments, true)?;
+        self.launch(&arguments, shown)?;
         Ok(server)
     }
 }

@@ -14,14 +14,14 @@ pub fn checks(program: Program) -> Program {
 
 fn file_first(s: &mut Scene) -> Outcome {
     let words = s.phrase();
-    let (wanted, mut transfer) = asked(s, &["--dally", "2s"])?;
+    let (wanted, mut transfer) = asked(s, &["--dally", "10s"])?;
     transfer.data(1, words.as_bytes())?;
     transfer.expect_ack(1)?;
     s.expect_error(&format!("{}: {} in 1 block", wanted.name, human::count(words.len(), "octet")))?;
     expect_file(s, &wanted.name, words.as_bytes())
         .because("the file is whole: what follows is for the server alone")?;
     if s.subject()?.poll()?.is_some() {
-        return Err(Failure::new("the program to stay for 2 s", "it ended")).because(DALLY);
+        return Err(Failure::new("the program to stay", "it ended")).because(DALLY);
     }
     Ok(())
 }
