@@ -1,5 +1,8 @@
 //! What others wrote, shown to a person.
 
+/// No more characters are shown: a datagram has room for more than a screen.
+const LONGEST: usize = 300;
+
 /// Text as text, and no octet that could command a terminal: ESC as `\u{1b}`, what is no UTF-8 as `\xff`.
 pub fn shown(octets: &[u8]) -> String {
     let mut text = String::new();
@@ -8,6 +11,10 @@ pub fn shown(octets: &[u8]) -> String {
             if c.is_control() { text.extend(c.escape_default()) } else { text.push(c) }
         }
         text.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
     }
     text
 }
