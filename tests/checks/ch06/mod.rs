@@ -14,8 +14,8 @@ pub fn programs() -> Vec<Program> {
         // Programs:
         tftp_server::program(),
         tftp_client::program(),
+        sha512_256sum::program(),
         // Exercises:
         tftp_upload::program(),
     ]
-    vec![tftp_client::program(), sha512_256sum::program()]
 }

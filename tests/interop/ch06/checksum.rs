@@ -1,6 +1,6 @@
 //! `sha512_256sum` beside shasum and openssl: each prints what the others check.
 
-use super::folder::Folder;
+use super::public_folder::PublicFolder;
 use crate::{PATIENCE, Test, ends, ours, theirs};
 use netkata_kit::Failure;
 use netkata_kit::subject::Subject;
@@ -18,7 +18,7 @@ pub const TESTS: &[Test] = &[
 /// The sizes around the padding of a block of 128 octets (FIPS 180-4, section 5.1.2), and a long one.
 const SIZES: [usize; 8] = [0, 1, 111, 112, 127, 128, 129, 1 << 20];
 
-fn files(folder: &Folder) -> Result<Vec<String>, Failure> {
+fn files(folder: &PublicFolder) -> Result<Vec<String>, Failure> {
     SIZES.iter().map(|size| folder.file(*size).map(|(name, _)| format!("{}/{name}", folder.path()))).collect()
 }
 
@@ -44,7 +44,7 @@ fn same(theirs: &str, ours: &str) -> Done {
 }
 
 fn shasum_prints_the_same() -> Done {
-    let folder = Folder::new()?;
+    let folder = PublicFolder::new()?;
     let files = files(&folder)?;
     for options in [&[][..], &["--tag"][..]] {
         let command = [&["shasum", "-a", "512256"], options].concat();
@@ -54,7 +54,7 @@ fn shasum_prints_the_same() -> Done {
 }
 
 fn shasum_checks() -> Done {
-    let folder = Folder::new()?;
+    let folder = PublicFolder::new()?;
     let files = files(&folder)?;
     for options in [&[][..], &["--tag"][..]] {
         let list = folder.write("sums", run_ours(options, &files)?.as_bytes())?;
@@ -64,14 +64,14 @@ fn shasum_checks() -> Done {
     Ok(())
 }
 
-fn checks(folder: &Folder, files: &[String], list: &str) -> Done {
+fn checks(folder: &PublicFolder, files: &[String], list: &str) -> Done {
     let list = folder.write("sums", list.as_bytes())?;
     let said = run_ours(&["--check", "--strict"], &[list])?;
     same(&files.iter().map(|file| format!("{file}: OK\n")).collect::<String>(), &said)
 }
 
 fn checks_shasum() -> Done {
-    let folder = Folder::new()?;
+    let folder = PublicFolder::new()?;
     let files = files(&folder)?;
     for options in [&[][..], &["--tag"][..], &["--binary"][..]] {
         checks(&folder, &files, &run(&[&["shasum", "-a", "512256"], options].concat(), &files)?)?;
@@ -80,7 +80,7 @@ fn checks_shasum() -> Done {
 }
 
 fn checks_openssl() -> Done {
-    let folder = Folder::new()?;
+    let folder = PublicFolder::new()?;
     let files = files(&folder)?;
     for options in [&[][..], &["-r"][..]] {
         checks(&folder, &files, &run(&[&["openssl", "dgst", "-sha512-256"], options].concat(), &files)?)?;
@@ -90,15 +90,19 @@ fn checks_openssl() -> Done {
 
 /// The hash is another one; the line is the same.
 fn escapes_as_coreutils() -> Done {
-    let folder = Folder::new()?;
+    let folder = PublicFolder::new()?;
     let names = ["high water", "*low", "high\nwater", "low\\water", "ebb\r", " tide "];
     let files = names.iter().map(|name| folder.write(name, b"abc")).collect::<Result<Vec<_>, _>>()?;
-    let names_of = |lines: String, digits: usize| -> Vec<String> {
-        let name = |line: &str| line.strip_prefix('\\').map_or(line, |rest| rest).chars().skip(digits).collect();
-        lines.lines().map(|line| format!("{}{}", line.starts_with('\\'), String::from_iter::<String>([name(line)]))).collect()
+    // What is left of each line without its hash.
+    let names_of = |lines: &str, digits: usize| -> String {
+        let name = |line: &str| match line.strip_prefix('\\') {
+            Some(rest) => format!("\\{}\n", &rest[digits..]),
+            None => format!("{}\n", &line[digits..]),
+        };
+        lines.lines().map(name).collect()
     };
     let (theirs, ours) = (run(&["sha512sum"], &files)?, run_ours(&[], &files)?);
-    same(&names_of(theirs, 128).join("\n"), &names_of(ours.clone(), 64).join("\n"))?;
+    same(&names_of(&theirs, 128), &names_of(&ours, 64))?;
     let list = folder.write("sums", ours.as_bytes())?;
     run_ours(&["--check", "--strict", "--quiet"], &[list]).map(drop)
 }

@@ -3,7 +3,7 @@
 mod checksum;
 mod clients;
 mod files;
-mod folder;
+mod public_folder;
 mod servers;
 mod uploads;
 

@@ -4,9 +4,9 @@ use netkata_kit::Failure;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-pub struct Folder(tempfile::TempDir);
+pub struct PublicFolder(tempfile::TempDir);
 
-impl Folder {
+impl PublicFolder {
     pub fn new() -> Result<Self, Failure> {
         let folder = tempfile::tempdir().map_err(|e| Failure::new("a folder", e.to_string()))?;
         let open = fs::Permissions::from_mode(0o755);
