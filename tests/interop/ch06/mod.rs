@@ -4,6 +4,7 @@ mod checksum;
 mod clients;
 mod files;
 mod loss;
+mod public_folder;
 mod servers;
 mod uploads;
 
