@@ -136,7 +136,7 @@ pub fn port_of(subject: &Subject) -> Result<String, Failure> {
 }
 
 /// The inodes of the sockets that a process holds.
-fn sockets_of(pid: i32) -> Vec<u64> {
+pub fn sockets_of(pid: i32) -> Vec<u64> {
     let links = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     links
         .filter_map(|entry| std::fs::read_link(entry.path()).ok())
