@@ -75,7 +75,7 @@ fn installed(name: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|f| f.join(name).is_file()))
 }
 
-fn built(name: &str) -> PathBuf {
+pub fn built(name: &str) -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_netkata")).with_file_name(name)
 }
 

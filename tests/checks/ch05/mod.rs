@@ -2,6 +2,7 @@
 
 mod interloper;
 mod many_ports;
+mod mtu_probe;
 mod qr_flip;
 mod reliable_ping;
 mod udp_daytime_client;
@@ -23,6 +24,7 @@ pub fn programs() -> Vec<Program> {
         many_ports::program(),
         udp_daytime_server::program(),
         udp_daytime_client::program(),
+        mtu_probe::program(),
         qr_flip::program(),
         udp_header::program(),
         // Exercises:
