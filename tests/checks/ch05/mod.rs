@@ -3,10 +3,10 @@
 mod interloper;
 mod many_ports;
 mod qr_flip;
+mod reliable_ping;
 mod udp_daytime_client;
 mod udp_daytime_server;
 mod udp_echo_client;
-mod reliable_ping;
 mod udp_echo_server;
 mod udp_header;
 mod udp_time;
