@@ -1,6 +1,7 @@
 //! Chapter 5: unreliable UDP.
 
 mod interloper;
+mod lossy_link;
 mod many_ports;
 mod qr_flip;
 mod reliable_ping;
@@ -25,6 +26,7 @@ pub fn programs() -> Vec<Program> {
         udp_daytime_client::program(),
         qr_flip::program(),
         udp_header::program(),
+        lossy_link::program(),
         // Exercises:
         udp_time::program(),
         reliable_ping::program(),
