@@ -1,6 +1,7 @@
 //! Chapter 5: unreliable UDP.
 
 mod interloper;
+mod lossy_link;
 mod many_ports;
 mod mtu_probe;
 mod qr_flip;
@@ -27,6 +28,7 @@ pub fn programs() -> Vec<Program> {
         mtu_probe::program(),
         qr_flip::program(),
         udp_header::program(),
+        lossy_link::program(),
         // Exercises:
         udp_time::program(),
         reliable_ping::program(),
