@@ -51,7 +51,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         goals.extend(ours.zip(fastest).map(|(a, b)| judge(&workload.to_string(), a, b, workload.goal)));
     }
     if let Some(ours) = peers.iter().find(|peer| peer.name == TFTP_SERVER && settings.is_wanted("clients")) {
-        goals.extend(clients::all(peers::address(ours)?, &files)?);
+        goals.extend(clients::all(ours, &files)?);
     }
     settings.conclude(&goals);
     Ok(())
@@ -59,9 +59,9 @@ fn run() -> Result<(), Box<dyn Error>> {
 
 /// All servers in turn, again and again. A server that fails is an error: a fast wrong answer is worth nothing.
 fn measure(workload: &Workload, peers: &[Peer], files: &Files) -> Result<(Vec<Row>, Vec<Got>), Box<dyn Error>> {
-    // In lock-step, one of the two always waits. Where the system happens to put them changes the figures tenfold.
-    let lockstep = workload.at_once == 1 && workload.ask.windowsize == 1;
-    let _pinned = lockstep.then(|| pin::to_one_core(&peers.iter().collect::<Vec<_>>()));
+    // A transfer is one conversation, in which one of the two nearly always waits, for a block or for the ACK of a window.
+    // Where the system happens to put them changes the figures tenfold. So both go on one core.
+    let _pinned = (workload.at_once == 1).then(|| pin::to_one_core(&peers.iter().collect::<Vec<_>>()));
     let mut rows: Vec<Row> = peers.iter().map(|p| Row { name: p.name, rates: Vec::new() }).collect();
     let mut sums = vec![Got::default(); peers.len()];
     for _ in 0..ROUNDS {

@@ -1,8 +1,11 @@
 //! Clients, each a process for each file: ours, and what the machine has, all with the same server.
 
+use crate::common::peers::Peer;
+use crate::common::pin;
 use crate::common::report::{Row, best, judge, named, ratio};
 use crate::common::settings::ROUNDS;
 use crate::files::{Files, LARGE, LARGE_OCTETS};
+use crate::peers;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +19,10 @@ const CLIENTS: [&str; 4] = [TFTP_CLIENT, "curl", "atftp", "tftp-hpa"];
 const BLOCKS: [usize; 2] = [512, 1428];
 
 /// Prints a table for each size of block; returns what became of the goal.
-pub(crate) fn all(server: SocketAddr, files: &Files) -> Result<Vec<String>, Box<dyn Error>> {
+pub(crate) fn all(server: &Peer, files: &Files) -> Result<Vec<String>, Box<dyn Error>> {
+    // Clients inherit our core.
+    let _pinned = pin::to_one_core(&[server]);
+    let server = peers::address(server)?;
     let target = files.folder.path().join("fetched");
     let mut goals = Vec::new();
     for blksize in BLOCKS {
