@@ -47,7 +47,7 @@ fuzz: ## millions of random and spoilt inputs for each codec (INPUTS, ten millio
 	$(CARGO) run --quiet --release --package fuzz -- --inputs $(INPUTS)
 
 bench: ## speed beside other implementations, as ratios in one run
-	$(CARGO) bench --bench echo --bench relay
+	$(CARGO) bench --bench echo --bench relay --bench tftp
 
 book: ## the lessons as a site in target/book (needs mdBook: cargo install mdbook)
 	@command -v mdbook >/dev/null || { echo "mdbook is not installed: cargo install mdbook --locked"; exit 1; }
