@@ -160,6 +160,13 @@ impl Transfer {
         self.socket.send_to(&octets, self.client).map(drop).map_err(|e| unable(&e))
     }
 
+    /// Leaves: from now on, what the client sends here is refused. The port stays taken, so that nobody else gets it.
+    pub fn leave(&self) -> Outcome {
+        // A connected socket takes datagrams from its peer alone; for others, nobody has the port.
+        self.journal.note("it leaves the port");
+        self.socket.connect("127.0.0.1:9").map_err(|e| unable(&e))
+    }
+
     /// Grants these options.
     pub fn oack(&mut self, options: &[(&'static str, &str)]) -> Outcome {
         let texts: Vec<_> = options.iter().map(|(name, value)| (*name, value.to_string())).collect();

@@ -137,7 +137,7 @@ impl Sink {
         if let (Some(digest), Some(wanted)) = (digest, args.sha512_256)
             && digest.as_slice() != wanted
         {
-            return Err(Failure::Unwanted(format!("its SHA-512/256 is {hash}: thrown away")));
+            return Err(Failure::Unwanted(format!("its SHA-512/256 is {hash}")));
         }
         if let To::Part(part) = self.to {
             part.publish().attempt("write", &self.shown).map_err(Failure::Local)?;

@@ -130,9 +130,8 @@ fn forms(s: &mut Scene) -> Outcome {
         "# sums of the harbour\n{OF_ABC}  abc\n{OF_ABC} *abc\r\n{upper}  abc\n\nSHA512/256 (abc) = {OF_ABC}\n\
          SHA2-512/256(abc)= {OF_ABC}\n\\{OF_ABC}  a\\\\b"
     );
-    s.run_with(&["--check", "--strict"])?;
-    s.type_octets(list.as_bytes())?;
-    s.end_input()?;
+    file(s, "sums", list.as_bytes())?;
+    s.run_with(&["--check", "--strict", "sums"])?;
     for form in ["text", "binary, CR LF", "upper case", "BSD's tag", "openssl's tag"] {
         s.expect_line("abc: OK").because(&format!("others have written these lines for decades; this one: {form}"))?;
     }

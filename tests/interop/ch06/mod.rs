@@ -3,6 +3,7 @@
 mod checksum;
 mod clients;
 mod files;
+mod public_folder;
 mod servers;
 mod uploads;
 

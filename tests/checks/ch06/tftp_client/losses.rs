@@ -137,8 +137,8 @@ fn gone(s: &mut Scene) -> Outcome {
     s.journal.note("the program is held up (SIGSTOP)");
     s.subject()?.hold()?;
     transfer.data(1, &block)?;
-    drop(transfer);
-    s.journal.note("the server has gone; the program goes on (SIGCONT)");
+    transfer.leave()?;
+    s.journal.note("the program goes on (SIGCONT)");
     s.subject()?.release()?;
     fails_with(s, "connection refused")
         .because("RFC 1122 §4.1.3.3: what ICMP says of a datagram is handed to who sent it")

@@ -62,8 +62,8 @@ fn stranger_has_gone(s: &mut Scene) -> Outcome {
     s.subject()?.hold()?;
     let mut stranger = transfer.stranger()?;
     stranger.data(2, b"high water")?;
-    drop(stranger);
-    s.journal.note("the stranger has gone; the program goes on (SIGCONT)");
+    stranger.leave()?;
+    s.journal.note("the program goes on (SIGCONT)");
     s.subject()?.release()?;
     for block in [1, 2] {
         let payload = &file[block * BLOCK..file.len().min((block + 1) * BLOCK)];
