@@ -3,8 +3,9 @@
 CARGO  ?= cargo
 RUNS   ?= 50
 INPUTS ?= 10000000
+LOSS   ?= 100
 
-.PHONY: help run test check grade prove flake interop fuzz bench book sync fmt clippy stubs
+.PHONY: help run test check grade prove flake interop fuzz bench book sync fmt clippy stubs loss
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +46,10 @@ interop: ## the programs against nc, ncat, socat, ss, tshark, curl, nginx and py
 
 fuzz: ## millions of random and spoilt inputs for each codec (INPUTS, ten million), a minute or so each
 	$(CARGO) run --quiet --release --package fuzz -- --inputs $(INPUTS)
+
+loss: ## LOSS transfers (100) of 1 MiB through a link that drops one datagram in five, compared octet for octet
+	$(CARGO) build --quiet --bins
+	INTEROP=1 LOSS=$(LOSS) $(CARGO) test --quiet --test interop -- ch06::loss::ours --exact
 
 bench: ## speed beside other implementations, as ratios in one run
 	$(CARGO) bench --bench echo --bench relay --bench tftp

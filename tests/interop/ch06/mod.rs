@@ -3,6 +3,7 @@
 mod checksum;
 mod clients;
 mod files;
+mod loss;
 mod public_folder;
 mod servers;
 mod uploads;
@@ -10,5 +11,5 @@ mod uploads;
 use crate::Test;
 
 pub fn tests() -> Vec<&'static Test> {
-    [clients::TESTS, servers::TESTS, uploads::TESTS, checksum::TESTS].into_iter().flatten().collect()
+    [clients::TESTS, servers::TESTS, uploads::TESTS, loss::TESTS, checksum::TESTS].into_iter().flatten().collect()
 }
