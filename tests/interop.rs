@@ -75,7 +75,7 @@ fn installed(name: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|f| f.join(name).is_file()))
 }
 
-fn built(name: &str) -> PathBuf {
+pub fn built(name: &str) -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_netkata")).with_file_name(name)
 }
 
@@ -136,7 +136,7 @@ pub fn port_of(subject: &Subject) -> Result<String, Failure> {
 }
 
 /// The inodes of the sockets that a process holds.
-fn sockets_of(pid: i32) -> Vec<u64> {
+pub fn sockets_of(pid: i32) -> Vec<u64> {
     let links = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     links
         .filter_map(|entry| std::fs::read_link(entry.path()).ok())

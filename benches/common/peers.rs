@@ -130,13 +130,23 @@ pub(crate) fn on_a_port(name: &'static str, program: &str, args: &[&str]) -> io:
 
 /// A server that was told to listen on this port, and says nothing about it.
 pub(crate) fn listening(name: &'static str, port: u16, command: &mut Command) -> io::Result<Peer> {
+    let endpoint = Endpoint::Tcp(format!("127.0.0.1:{port}"));
+    answering(name, endpoint, command, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+}
+
+/// A server that says nothing about where it listens: it is there when `answers` says so.
+pub(crate) fn answering(
+    name: &'static str,
+    endpoint: Endpoint,
+    command: &mut Command,
+    answers: impl Fn() -> bool,
+) -> io::Result<Peer> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let program = command.get_program().to_string_lossy();
     let child = child.map_err(|e| io::Error::other(format!("{program}: {e}")))?;
-    let endpoint = Endpoint::Tcp(format!("127.0.0.1:{port}"));
     let mut peer = Peer { name, endpoint, most_connections: usize::MAX, child: Some(child) };
     let start = Instant::now();
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+    while !answers() {
         if let Some(status) = peer.child.as_mut().map_or(Ok(None), Child::try_wait)? {
             return Err(io::Error::other(format!("it ended: {status}")));
         }

@@ -106,6 +106,7 @@ fn flip(mut query: Vec<u8>) -> std::result::Result<Vec<u8>, String> {
 
 /// Any service in datagrams: `handle` gets each one, in a thread of its own, and what it returns goes back to the sender.
 /// Nothing here knows what the octets mean.
+// [packets]
 fn serve_packets<H>(stop: &Context, socket: UdpSocket, slots: &Slots, handle: H) -> io::Result<()>
 where
     H: Fn(Vec<u8>, SocketAddr) -> Option<Vec<u8>> + Send + Sync + 'static,
@@ -120,8 +121,8 @@ where
         let (own, octets) = (shared.clone(), octets.to_vec());
         let started = crew.run(move || {
             let (_slot, (socket, handle)) = (slot, &*own);
-            let sent = handle(octets, from).map_or(Ok(0), |answer| socket.send_to(&answer, came.from));
-            sent.map_or_else(|e| exit::log(format_args!("{from}: {}", cause_text(&e))), drop);
+            let sent = handle(octets, from).map_or(Ok(()), |answer| datagram::reply(socket, &answer, &came));
+            sent.unwrap_or_else(|e| exit::log(format_args!("{from}: {}", cause_text(&e))));
         });
         started.unwrap_or_else(|e| exit::log(format_args!("{from}: dropped: {e}")));
     })

@@ -16,8 +16,9 @@
 use clap::Parser;
 use jiff::tz::TimeZone;
 use netkata::addr::Network;
+use netkata::datagram::{self, Received};
 use netkata::error::{Attempt, Result, cause_text};
-use netkata::{datagram, daytime, exit, human, stop};
+use netkata::{daytime, exit, human, stop};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::ExitCode;
@@ -69,7 +70,7 @@ fn serve(args: &Args) -> Result<()> {
         let from = datagram::canonical(asked.from);
         let outcome = match refusal(from, own, &mut budget) {
             Some(why) => Err(why.to_string()),
-            None => answer(&socket, asked.from, &args.zone),
+            None => answer(&socket, &asked, &args.zone),
         };
         *if outcome.is_ok() { &mut answered } else { &mut passed_over } += 1;
         if args.verbose {
@@ -81,8 +82,8 @@ fn serve(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn answer(socket: &UdpSocket, to: SocketAddr, zone: &TimeZone) -> std::result::Result<(), String> {
-    socket.send_to(daytime::line(zone).as_bytes(), to).map(drop).map_err(|e| cause_text(&e))
+fn answer(socket: &UdpSocket, question: &Received, zone: &TimeZone) -> std::result::Result<(), String> {
+    datagram::reply(socket, daytime::line(zone).as_bytes(), question).map_err(|e| cause_text(&e))
 }
 
 // [mirror]

@@ -24,7 +24,7 @@ use netkata::human::{count, size_within, thousands};
 use netkata::{exit, stop};
 use std::fmt;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::ExitCode;
 
 /// Sends each datagram back to its sender (RFC 862).
@@ -65,10 +65,10 @@ fn serve(args: &Args) -> Result<()> {
     ended.attempt("receive", format_args!("udp://{}", args.address))
 }
 
+// No accept(2), no thread for each client: one socket for everybody, and each datagram brings its sender's address.
+// [loop]
 fn echo_until_stopped(stop: &Context, socket: &UdpSocket, args: &Args, tally: &mut Tally) -> io::Result<()> {
     let mut buffer = vec![0; args.buffer];
-    // [loop]
-    // No accept(2), no thread for each client: one socket for everybody, and each datagram brings its sender's address.
     while stop.wait_readable(socket)? == Ready::Socket {
         let got = match datagram::receive(socket, &mut buffer) {
             Ok(got) => got,
@@ -81,13 +81,21 @@ fn echo_until_stopped(stop: &Context, socket: &UdpSocket, args: &Args, tally: &m
         if let Err(e) = datagram::reply(socket, octets, &got) {
             exit::log(format_args!("{}: not answered: {}", canonical(got.from), cause_text(&e)));
         }
-        if args.stop_word.as_ref().is_some_and(|word| line(octets) == word.as_bytes()) {
-            exit::log(format_args!("{}: sent the stop word", canonical(got.from)));
+        if is_stop(args, octets, got.from) {
             return Ok(());
         }
     }
-    // [/loop]
     Ok(())
+}
+// [/loop]
+
+/// Whether that was the stop word. Who ended the server should be on record.
+fn is_stop(args: &Args, octets: &[u8], from: SocketAddr) -> bool {
+    let stops = args.stop_word.as_ref().is_some_and(|word| line(octets) == word.as_bytes());
+    if stops {
+        exit::log(format_args!("{}: sent the stop word", canonical(from)));
+    }
+    stops
 }
 
 /// A datagram without the line end that a terminal adds.

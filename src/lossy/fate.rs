@@ -33,6 +33,7 @@ impl Fate {
     /// The fate of the datagram with this number (from one) of those that came from this side, with so many octets of payload.
     /// An empty one has nothing that could be flipped or cut off.
     pub fn of(faults: &Faults, from: From, number: u64, octets: usize) -> Self {
+        // [fate]
         let seed = faults.seed;
         let struck = |fault: &Fault, about| {
             let rate = fault.rate.of(from).0;
@@ -41,15 +42,15 @@ impl Fate {
         let choose = |end: usize, about| below(end as u64, seed, from, number, about) as usize;
         let damaged = |fault, about| octets > 0 && struck(fault, about);
         let reordered = struck(&faults.reorder, About::Reorder);
-        let jitter = faults.jitter.of(from).mul_f64(fraction(seed, from, number, About::Jitter));
         Self {
             dropped: struck(&faults.drop, About::Drop),
             repeated: struck(&faults.repeat, About::Repeat),
             behind: if reordered { faults.behind } else { 0 },
             flipped: damaged(&faults.corrupt, About::Corrupt).then(|| choose(octets * 8, About::WhichBit)),
             cut: damaged(&faults.truncate, About::Truncate).then(|| choose(octets, About::WhereToCut)),
+            // [/fate]
             foreign: struck(&faults.foreign, About::Foreign),
-            delay: faults.delay.of(from).saturating_add(jitter),
+            delay: delay(faults, from, number),
             hold: if reordered { faults.hold } else { Duration::ZERO },
         }
     }
@@ -77,6 +78,11 @@ impl Fate {
         };
         vec![one; 1 + usize::from(self.repeated)]
     }
+}
+
+fn delay(faults: &Faults, from: From, number: u64) -> Duration {
+    let jitter = faults.jitter.of(from).mul_f64(fraction(faults.seed, from, number, About::Jitter));
+    faults.delay.of(from).saturating_add(jitter)
 }
 
 /// `dropped`, or everything else that happens to it: `bit 17 flipped, repeated`; `passed` when nothing does.

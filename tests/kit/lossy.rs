@@ -107,7 +107,12 @@ impl Scene {
 impl UdpUpstream {
     /// Sends a datagram back to a sender, and does not write it down.
     pub fn reply_unseen(&mut self, to: SocketAddr, octets: &[u8]) -> Outcome {
-        self.send_unseen(to, octets).map_err(|e| Failure::new("a datagram to be sent", cause_text(&e)))
+        self.socket().send_to(octets, to).map(drop).map_err(|e| Failure::new("a datagram to be sent", cause_text(&e)))
+    }
+
+    /// What comes within `time`, if something does; not written down.
+    pub fn look_unseen(&mut self, time: Duration) -> Outcome<Option<Vec<u8>>> {
+        Ok(crate::datagram::receive(self.socket(), time.into())?.map(|(octets, _)| octets))
     }
 
     /// What comes within `time`, if something does.

@@ -104,8 +104,8 @@ impl UdpUpstream {
         self.socket.connect(self.address).map_err(|e| Failure::new("a port that refuses", error::cause_text(&e)))
     }
 
-    pub(crate) fn send_unseen(&self, to: SocketAddr, octets: &[u8]) -> io::Result<()> {
-        self.socket.send_to(octets, to).map(drop)
+    pub(crate) fn socket(&self) -> &UdpSocket {
+        &self.socket
     }
 
     pub(crate) fn next(&mut self, wait: Wait) -> Outcome<Option<(Vec<u8>, SocketAddr)>> {

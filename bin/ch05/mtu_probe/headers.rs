@@ -24,7 +24,6 @@ impl Headers {
         }
     }
 
-    // [payload]
     /// The longest data of a datagram that crosses a link of this MTU in one piece.
     pub fn payload_for(&self, mtu: usize) -> Result<usize, String> {
         if mtu < self.least_mtu {
@@ -37,7 +36,6 @@ impl Headers {
         }
         Ok((mtu - self.ip - self.udp).min(self.most))
     }
-    // [/payload]
 
     /// The sum of it, for the reader: `1472 = 1500 - 20 (IPv4) - 8 (UDP)`.
     pub fn difference(&self, mtu: usize, payload: usize) -> String {

@@ -75,8 +75,12 @@ fn probe(address: &str, args: &Args) -> Result<()> {
     let mut mtu = 0;
     for _ in 0..ROUNDS {
         mtu = known(peer)?;
-        let longest = this_host_takes(peer, mtu, headers)?;
-        if !react(peer, longest, args.timeout)? {
+        exit::say(format_args!("path MTU, as far as this host knows: {}", count(mtu, "octet")))?;
+        let longest = search::longest(peer, headers.most).attempt("probe", format_args!("udp://{peer}"))?;
+        // A router's word about one of the probes may have come while the others were under way.
+        if known(peer)? < mtu {
+            exit::say("meanwhile, a router on the way said: too long")?;
+        } else if !try_out(peer, mtu, longest, headers, args.timeout)? {
             break;
         }
     }
@@ -86,22 +90,15 @@ fn probe(address: &str, args: &Args) -> Result<()> {
 /// What the kernel says of the path.
 fn known(peer: SocketAddr) -> Result<usize> {
     let mtu = search::socket_to(peer).and_then(|socket| path_mtu(&socket, peer.is_ipv6()));
-    let mtu = mtu.attempt("probe", format_args!("udp://{peer}"))?;
-    exit::say(format_args!("path MTU, as far as this host knows: {}", count(mtu, "octet")))?;
-    Ok(mtu)
-}
-
-fn this_host_takes(peer: SocketAddr, mtu: usize, headers: Headers) -> Result<usize> {
-    let longest = search::longest(peer, headers.most).attempt("probe", format_args!("udp://{peer}"))?;
-    let (data, more) = (count(longest, "octet"), thousands(longest + 1));
-    exit::say(format_args!("the longest datagram that it takes: {data} of data; {more} are too long"))?;
-    exit::say(format_args!("  {}", headers.difference(mtu, longest)))?;
-    Ok(longest)
+    mtu.attempt("probe", format_args!("udp://{peer}"))
 }
 
 /// Sends the longest once more, and tells what comes of it. Whether the path is narrower than this host had thought.
-fn react(peer: SocketAddr, longest: usize, patience: Duration) -> Result<bool> {
-    let reaction = search::send_once(peer, longest, patience).attempt("probe", format_args!("udp://{peer}"))?;
+fn try_out(peer: SocketAddr, mtu: usize, longest: usize, headers: Headers, patience: Duration) -> Result<bool> {
+    let (data, more) = (count(longest, "octet"), thousands(longest + 1));
+    exit::say(format_args!("the longest datagram that it takes: {data} of data; {more} are too long"))?;
+    exit::say(format_args!("  {}", headers.difference(mtu, longest)))?;
+    let reaction = search::send_again(peer, longest, patience).attempt("probe", format_args!("udp://{peer}"))?;
     let all = count(longest, "octet");
     exit::say(format_args!(
         "sent once more: {}",
@@ -111,7 +108,7 @@ fn react(peer: SocketAddr, longest: usize, patience: Duration) -> Result<bool> {
             Reaction::Refused => "refused by the peer's host: so it gets there".into(),
             Reaction::TooLong => "too long, says a router on the way".into(),
             Reaction::Nothing => {
-                format!("no answer within {}; it was sent, and nobody knows more", human::duration(patience))
+                format!("twice no answer within {}; it was sent, and nobody knows more", human::duration(patience))
             }
         }
     ))?;

@@ -43,16 +43,16 @@ pub fn longest(peer: SocketAddr, most: usize) -> io::Result<usize> {
 
 /// Whether this host takes a datagram. It fails with EMSGSIZE at once, before anything is sent.
 fn is_taken(socket: &UdpSocket, data: &[u8]) -> io::Result<bool> {
-    for _ in 0..REFUSALS {
+    let mut refusals = 0;
+    loop {
         match socket.send(data) {
             Ok(_) => return Ok(true),
             Err(e) if is_too_long(&e) => return Ok(false),
             // That is about an earlier datagram; this one was not sent.
-            Err(e) if is_word_of_the_host(&e) => {}
+            Err(e) if is_word_of_a_host(&e) && refusals < REFUSALS => refusals += 1,
             Err(e) => return Err(e),
         }
     }
-    Err(io::Error::other("the peer's host refuses faster than anybody can send"))
 }
 
 /// EMSGSIZE: of a send, too long for the path as it is known; of a receive, a router has just made it known.
@@ -61,7 +61,7 @@ pub fn is_too_long(e: &io::Error) -> bool {
 }
 
 /// The peer's host, or a router, answered a datagram over ICMP: nobody has the port, or nobody may.
-fn is_word_of_the_host(e: &io::Error) -> bool {
+fn is_word_of_a_host(e: &io::Error) -> bool {
     matches!(e.kind(), ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::PermissionDenied)
 }
 
@@ -80,8 +80,17 @@ pub enum Reaction {
     Nothing,
 }
 
-/// Sends one datagram of this length, from a port of its own, so that what comes back is about this one.
-pub fn send_once(peer: SocketAddr, len: usize, patience: Duration) -> io::Result<Reaction> {
+/// Sends one datagram of this length, and where nothing comes back, another: hosts may refuse no more than one in a second
+/// (RFC 1812, section 4.3.2.8), and the search was fast.
+pub fn send_again(peer: SocketAddr, len: usize, patience: Duration) -> io::Result<Reaction> {
+    match send_once(peer, len, patience)? {
+        Reaction::Nothing => send_once(peer, len, patience),
+        reaction => Ok(reaction),
+    }
+}
+
+/// From a port of its own, so that what comes back is about this one.
+fn send_once(peer: SocketAddr, len: usize, patience: Duration) -> io::Result<Reaction> {
     let (socket, data) = (socket_to(peer)?, filling(len));
     if !is_taken(&socket, &data)? {
         // A router's word about an earlier datagram came before this one was sent.

@@ -16,7 +16,7 @@ mod tlv;
 mod tlv_client;
 mod tlv_frames;
 mod tlv_server;
-mod wiretap;
+pub mod wiretap;
 mod word_scanner;
 mod zero_window;
 

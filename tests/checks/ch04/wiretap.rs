@@ -175,7 +175,7 @@ fn unix_sockets(s: &mut Scene) -> Outcome {
     server.expect_close(Close::Fin).because(why)
 }
 
-fn datagrams(s: &mut Scene) -> Outcome {
+pub fn datagrams(s: &mut Scene) -> Outcome {
     let mut upstream = udp(s)?;
     let mut client = s.datagrams()?;
     for size in [1 + s.rng.usize(..999), 0, 65_507] {
@@ -197,7 +197,7 @@ fn udp(s: &mut Scene) -> Outcome<UdpUpstream> {
 }
 
 /// Answered in the other order.
-fn udp_clients(s: &mut Scene) -> Outcome {
+pub fn udp_clients(s: &mut Scene) -> Outcome {
     let mut upstream = udp(s)?;
     let mut clients = [s.datagrams()?, s.datagrams()?];
     let (words, answers) = ([s.phrase(), s.phrase()], [s.phrase(), s.phrase()]);
@@ -218,7 +218,7 @@ fn udp_clients(s: &mut Scene) -> Outcome {
 }
 
 /// As TFTP does: asked on one port, the server goes on from another.
-fn another_port(s: &mut Scene) -> Outcome {
+pub fn another_port(s: &mut Scene) -> Outcome {
     let mut upstream = udp(s)?;
     let mut client = s.datagrams()?;
     go_on(s, &mut upstream, &mut client).map(drop)

@@ -1,7 +1,9 @@
 //! Chapter 5: unreliable UDP.
 
 mod interloper;
+mod lossy_link;
 mod many_ports;
+mod mtu_probe;
 mod qr_flip;
 mod reliable_ping;
 mod udp_daytime_client;
@@ -23,8 +25,10 @@ pub fn programs() -> Vec<Program> {
         many_ports::program(),
         udp_daytime_server::program(),
         udp_daytime_client::program(),
+        mtu_probe::program(),
         qr_flip::program(),
         udp_header::program(),
+        lossy_link::program(),
         // Exercises:
         udp_time::program(),
         reliable_ping::program(),

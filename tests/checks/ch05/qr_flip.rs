@@ -4,6 +4,7 @@ use crate::checks::common;
 use netkata_kit::datagram::Datagrams;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
+use std::net::SocketAddr;
 
 const HEADER: usize = 12;
 const FLAGS: usize = 2;
@@ -23,6 +24,7 @@ pub fn program() -> Program {
         .with(&["--delay", "400ms"])
         .check("answers_the_sender", "each answer goes to the one who asked", sender)
         .with(&["--delay", "150ms"])
+        .check("answers_from_where_it_was_asked", "on the wildcard, the address that was asked answers", from_there)
         .check("drops_beyond_its_slots", "more queries than --slots at once are dropped", beyond)
         .with(&["--slots", "2", "--delay", "300ms"])
         .check("gives_slots_back", "an answer that is sent makes room for the next query", gives_back)
@@ -150,6 +152,19 @@ fn sender(s: &mut Scene) -> Outcome {
     b.expect(&to_second).because(why)?;
     a.expect(&to_first).because(why)?;
     b.expect_silence(ms(30)).because(why)
+}
+
+/// Two addresses of loopback. Elsewhere than on Linux, the second must be set up first.
+fn from_there(s: &mut Scene) -> Outcome {
+    let (query, _) = query(s);
+    s.start_on("0.0.0.0:0")?;
+    let port = s.address()?.port();
+    for last in [2, 1] {
+        let mut c = s.datagrams_to(SocketAddr::from(([127, 0, 0, last], port)))?;
+        let why = "RFC 1122 §4.1.3.5: a response should come from the address that the request was sent to";
+        exchange(&mut c, &query, why)?;
+    }
+    Ok(())
 }
 
 fn beyond(s: &mut Scene) -> Outcome {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 /// Longer than any answer of the grader's takes.
 const AGES: &str = "10s";
-const FORM: &str = "the contract: `ping`, the number and the try, in four octets each, the most significant first";
+const FORM: &str = "the contract: `ping`, the number and the try, in two octets each, the most significant first";
 const TRIES: &str = "RFC 768: delivery is not guaranteed; who needs an answer asks again, and has to stop at some time";
 const DUPLICATES: &str = "RFC 768: duplicate protection is not guaranteed; what came twice must not count twice";
 const WHOLE: &str = "RFC 768: a datagram is whole or it is not there; one of another length is another datagram";
@@ -15,7 +15,7 @@ const KARN: &str = "RFC 6298 §3: a time between a repeated try and an answer to
 
 pub fn program() -> Program {
     Program::exercise(5, "reliable_ping")
-        .check("sends_a_ping", "a ping is 12 octets: the letters, the number, the try", sends)
+        .check("sends_a_ping", "a ping is 8 octets: the letters, the number, the try", sends)
         .check("waits_for_the_answer", "nothing more is sent while there is time for an answer", waits)
         .check("prints_the_reply", "an answer is shown with its number, its try and its time", prints)
         .check("numbers_pings_and_tries", "pings are numbered from 1, and the tries of each from 1", numbers)
@@ -25,8 +25,8 @@ pub fn program() -> Program {
         .check("times_the_try_that_was_answered", "the time is that since the answered try was sent", times)
         .check("knows_a_duplicate", "a second answer to a ping is a duplicate, and answers no other ping", duplicate)
         .check("knows_a_late_answer", "an answer to a lost ping is late; the next one to it is a duplicate", late)
-        .check("knows_a_cut_answer", "a datagram of fewer than 12 octets is no answer, and may be empty", cut)
-        .check("knows_a_longer_answer", "a datagram of more than 12 octets is no answer", longer)
+        .check("knows_a_cut_answer", "a datagram of fewer than 8 octets is no answer, and may be empty", cut)
+        .check("knows_a_longer_answer", "a datagram of more than 8 octets is no answer", longer)
         .check("knows_other_letters", "a datagram that begins with other letters is no answer", letters)
         .check("knows_what_it_never_sent", "numbers and tries that were never sent are no answers", never_sent)
         .check("hears_no_stranger", "what another port sends is not heard", stranger)
@@ -37,7 +37,7 @@ pub fn program() -> Program {
         .check("copes_with_a_bad_network", "through a lossy link, every ping is answered in the end", bad_network)
 }
 
-fn ping(number: u32, attempt: u32) -> Vec<u8> {
+fn ping(number: u16, attempt: u16) -> Vec<u8> {
     [b"ping".as_slice(), &number.to_be_bytes(), &attempt.to_be_bytes()].concat()
 }
 
@@ -68,7 +68,7 @@ fn expect_line(s: &mut Scene, wanted: &str) -> Outcome {
 }
 
 /// `reply 1, try 2: 1.2ms`; returns the time.
-fn expect_reply(s: &mut Scene, number: u32, attempt: u32) -> Outcome<Duration> {
+fn expect_reply(s: &mut Scene, number: u16, attempt: u16) -> Outcome<Duration> {
     let (wanted, got) = (format!("reply {number}, try {attempt}"), line(s)?);
     let (plain, time) = got.split_once(": ").unwrap_or((&got, ""));
     match human::parse_duration(time) {
@@ -96,7 +96,7 @@ fn prints(s: &mut Scene) -> Outcome {
 }
 
 fn numbers(s: &mut Scene) -> Outcome {
-    let count = s.rng.u32(3..6);
+    let count = s.rng.u16(3..6);
     let mut server = serve(s, &["--timeout", AGES, "--count", &count.to_string()])?;
     for number in 1..=count {
         let from = server.expect(&ping(number, 1)).because("the contract: pings and tries are counted from 1")?;
@@ -137,8 +137,12 @@ fn answer_the_first_of_two(s: &mut Scene) -> Outcome<(UdpUpstream, SocketAddr)> 
 fn earlier(s: &mut Scene) -> Outcome {
     let (mut server, _) = answer_the_first_of_two(s)?;
     expect_reply(s, 1, 1).because(TRIES)?;
+    expect_the_next(&mut server)
+}
+
+/// On a slow day, a further try left before the answer came.
+fn expect_the_next(server: &mut UdpUpstream) -> Outcome {
     let (next, _) = server.receive()?;
-    // On a slow day, a further try left before the answer came.
     if next == ping(1, 3) { server.expect(&ping(2, 1)).map(drop) } else { same(&ping(2, 1), &next) }
 }
 
@@ -147,8 +151,9 @@ fn same(wanted: &[u8], got: &[u8]) -> Outcome {
 }
 
 fn times(s: &mut Scene) -> Outcome {
-    answer_the_first_of_two(s)?;
+    let (mut server, _) = answer_the_first_of_two(s)?;
     let time = expect_reply(s, 1, 1)?;
+    expect_the_next(&mut server)?;
     if time >= ms(300) {
         return Ok(());
     }
@@ -166,7 +171,8 @@ fn duplicate(s: &mut Scene) -> Outcome {
     }
     let from = server.expect(&ping(3, 1)).because(DUPLICATES)?;
     server.reply(from, &ping(3, 1))?;
-    expect_reply(s, 3, 1).map(drop).because(DUPLICATES)
+    expect_reply(s, 3, 1).because(DUPLICATES)?;
+    s.expect_exit(0, Duration::from_secs(2))
 }
 
 /// How many further pings are lost meanwhile is a matter of the machine's speed.
@@ -211,7 +217,7 @@ fn expect_unknown(s: &mut Scene, why: &'static str, wrong: &[Vec<u8>]) -> Outcom
 }
 
 fn cut(s: &mut Scene) -> Outcome {
-    let lengths = [11, s.rng.usize(5..8), s.rng.usize(8..11), s.rng.usize(1..4), 0];
+    let lengths = [7, s.rng.usize(5..7), 4, s.rng.usize(1..4), 0];
     expect_unknown(s, WHOLE, &lengths.map(|length| ping(1, 1)[..length].to_vec()))
 }
 
@@ -231,8 +237,8 @@ fn letters(s: &mut Scene) -> Outcome {
 }
 
 fn never_sent(s: &mut Scene) -> Outcome {
-    let number = s.rng.u32(2..u32::MAX);
-    let wrong = [(number, 1), (1, number), (2, 1), (1, 2), (0, 1), (1, 0), (u32::MAX, u32::MAX), (256, 256)];
+    let number = s.rng.u16(2..900);
+    let wrong = [(number, 1), (1, number), (2, 1), (1, 2), (0, 1), (1, 0), (u16::MAX, u16::MAX), (256, 256)];
     expect_unknown(
         s,
         "RFC 768: any value in the payload is a value that somebody can send",
@@ -245,7 +251,9 @@ fn stranger(s: &mut Scene) -> Outcome {
     let mut server = serve(s, &["--timeout", AGES])?;
     let from = server.expect(&ping(1, 1))?;
     server.reply_from_a_foreign_port(from, &ping(1, 1))?;
-    s.expect_no_output(ms(60)).because(WHY)?;
+    // Not what it printed: there is a time in it.
+    let heard = |_| Failure::new("nothing on standard output", "a line");
+    s.expect_no_output(ms(60)).map_err(heard).because(WHY)?;
     server.reply(from, &ping(1, 1))?;
     expect_reply(s, 1, 1).map(drop).because(WHY)
 }
@@ -270,12 +278,11 @@ fn refusal(s: &mut Scene) -> Outcome {
     let server = s.upstream_udp()?;
     server.refuse()?;
     let (start, address) = (Instant::now(), server.address().to_string());
-    s.run_unseen(&[&address, "--timeout", "100ms", "--retries", "1", "--count", "1"])?;
+    s.run_unseen(&[&address, "--timeout", "100ms", "--retries", "1", "--count", "1000"])?;
     for wanted in ["refused 1", "refused 1", "lost 1"] {
         expect_line(s, wanted).because(WHY)?;
     }
-    common::not_before(start, ms(200)).because(WHY)?;
-    s.expect_exit(1, Duration::from_secs(2))
+    common::not_before(start, ms(200)).because(WHY)
 }
 
 fn sums(s: &mut Scene) -> Outcome {
@@ -345,6 +352,6 @@ fn bad_network(s: &mut Scene) -> Outcome {
     if sums.starts_with(&format!("20 pings, {sent} tries, 20 answered, 0 lost, ")) {
         return s.expect_exit(0, Duration::from_secs(2));
     }
-    let wanted = format!("`20 pings, {sent} tries, 20 answered, 0 lost, …`: so many came to the link");
+    let wanted = "`20 pings, N tries, 20 answered, 0 lost, …`, N as many as came to the link";
     Err(Failure::new(wanted, format!("`{sums}`"))).because(WHY)
 }

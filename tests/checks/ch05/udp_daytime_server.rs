@@ -26,6 +26,7 @@ pub fn program() -> Program {
         .with(&["--zone", "UTC"])
         .check("knows_time_zones", "--zone tells the time of another place", zones)
         .check("answers_the_sender", "the answer goes to the one who asked, and to nobody else", sender)
+        .check("answers_from_where_it_was_asked", "on the wildcard, the address that was asked answers", from_there)
         .check("is_no_mirror", "a question from a port like its own is not answered", mirror)
         .check("answers_no_more_than_its_rate", "a host gets --rate answers in a second", rate)
         .with(&["--rate", "3"])
@@ -149,6 +150,19 @@ fn sender(s: &mut Scene) -> Outcome {
     a.send(b"\n")?;
     a.receive().because(why)?;
     b.expect_silence(ms(40)).because(why)
+}
+
+/// Two addresses of loopback. Elsewhere than on Linux, the second must be set up first.
+fn from_there(s: &mut Scene) -> Outcome {
+    s.start_on("0.0.0.0:0")?;
+    let port = s.address()?.port();
+    for last in [2, 1] {
+        let mut c = s.datagrams_to(SocketAddr::from(([127, 0, 0, last], port)))?;
+        c.send(b"\n")?;
+        c.receive()
+            .because("RFC 1122 §4.1.3.5: a response should come from the address that the request was sent to")?;
+    }
+    Ok(())
 }
 
 /// From 127.0.0.2, and the port that the server has at 127.0.0.1. Not every system has that address.

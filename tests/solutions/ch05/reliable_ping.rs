@@ -1,7 +1,7 @@
 //! Pings a UDP echo service over a network that loses, repeats and delays, and tells the answers apart.
 //!
-//! The client speaks first. A ping is a datagram of 12 octets: the letters `ping`, the ping's number, and the number of the
-//! try, both counted from 1, in four octets each, the most significant first. The server sends it back as it came (RFC 862).
+//! The client speaks first. A ping is a datagram of 8 octets: the letters `ping`, the ping's number, and the number of the try,
+//! both counted from 1, in two octets each, the most significant first. The server sends it back as it came (RFC 862).
 //! There is one ping at a time. When no answer has come `--timeout` after a try, the next try goes out, `--retries` times at
 //! the most; then the ping is lost. However it ends, the next ping goes out at once. Nobody closes anything.
 //!
@@ -13,7 +13,7 @@
 //! | `reply 3, try 2: 1.2ms` | the first answer to the ping that is waited for; the time since *that* try was sent |
 //! | `duplicate 2` | an answer to a ping that has had one |
 //! | `late 1` | the first answer to a ping that was given up |
-//! | `unknown, 7 octets` | anything else: not 12 octets of that form, or a try that was never made |
+//! | `unknown, 7 octets` | anything else: not 8 octets of that form, or a try that was never made |
 //! | `refused 3` | the server's host says that nobody has the port; a later try may be lucky |
 //! | `lost 3` | nothing: the ping is given up |
 //!
@@ -30,7 +30,7 @@
 
 use clap::Parser;
 use netkata::addr::Network;
-use netkata::datagram::{self, passes};
+use netkata::datagram::{self, LONGEST, passes};
 use netkata::error::{Attempt, NetError, Result};
 use netkata::{exit, human};
 use std::io::ErrorKind;
@@ -41,9 +41,7 @@ use std::time::{Duration, Instant};
 /// What a ping begins with.
 const LETTERS: &[u8; 4] = b"ping";
 /// Octets of a ping.
-const LENGTH: usize = 12;
-/// Room for a datagram that is no answer: that it is longer is enough to know.
-const BUFFER: usize = 64;
+const LENGTH: usize = 8;
 
 /// Pings a UDP echo service, and tells replies, duplicates, late answers and losses apart.
 #[derive(Parser)]
@@ -53,14 +51,14 @@ struct Args {
     #[arg(default_value = "127.0.0.1:7060")]
     address: String,
     /// How many pings
-    #[arg(long, default_value = "5", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    count: u32,
+    #[arg(long, default_value = "5", value_parser = clap::value_parser!(u16).range(1..))]
+    count: u16,
     /// How long each try waits for an answer
     #[arg(long, default_value = "1s", value_parser = human::parse_limit)]
     timeout: Duration,
     /// How many further tries a ping has
-    #[arg(long, default_value = "3", value_parser = clap::value_parser!(u32).range(..=1000))]
-    retries: u32,
+    #[arg(long, default_value = "3", value_parser = clap::value_parser!(u16).range(..=1000))]
+    retries: u16,
 }
 
 /// What the socket had to say.
@@ -123,7 +121,7 @@ fn open(address: &str) -> Result<UdpSocket> {
 
 impl Pinger<'_> {
     /// Sends one ping, try after try. Whether it was answered.
-    fn ping(&mut self, number: u32) -> Result<bool> {
+    fn ping(&mut self, number: u16) -> Result<bool> {
         // step 2: make try 1 and wait `timeout` for the answer, then try 2, and so on, `retries` more at the most; until an
         // answer comes, `tell` each thing that does
         // stub: let _ = (number, self.args.timeout, self.args.retries, Self::send, Self::next, Self::tell);
@@ -140,7 +138,7 @@ impl Pinger<'_> {
         // end of step 2
     }
 
-    fn send(&mut self, number: u32, attempt: u32) -> Result<()> {
+    fn send(&mut self, number: u16, attempt: u16) -> Result<()> {
         let octets = write_ping(number, attempt);
         if let Some(tries) = self.sent.last_mut() {
             tries.push(Instant::now());
@@ -154,14 +152,14 @@ impl Pinger<'_> {
     }
 }
 
-/// Twelve octets.
-fn write_ping(number: u32, attempt: u32) -> [u8; LENGTH] {
+/// Eight octets.
+fn write_ping(number: u16, attempt: u16) -> [u8; LENGTH] {
     // step 3: write the letters, the number and the try
     // stub: let _ = (number, attempt, LETTERS);
     let mut octets = [0; LENGTH];
     octets[..4].copy_from_slice(LETTERS);
-    octets[4..8].copy_from_slice(&number.to_be_bytes());
-    octets[8..].copy_from_slice(&attempt.to_be_bytes());
+    octets[4..6].copy_from_slice(&number.to_be_bytes());
+    octets[6..].copy_from_slice(&attempt.to_be_bytes());
     octets
     // end of step 3
 }
@@ -169,7 +167,7 @@ fn write_ping(number: u32, attempt: u32) -> [u8; LENGTH] {
 impl Pinger<'_> {
     /// What comes next, or nothing when it has not come by then.
     fn next(&mut self, until: Instant) -> Result<Option<Came>> {
-        let mut buffer = [0; BUFFER];
+        let mut buffer = vec![0; LONGEST];
         // step 4: wait for the time that is left, however often something came before; a datagram may be empty, and a
         // refusal is one that `Came` knows
         // stub: let _ = (until, &mut buffer, passes, datagram::receive, (Came::Refused, Came::Datagram));
@@ -191,19 +189,19 @@ impl Pinger<'_> {
 }
 
 /// The number and the try, if this is a ping.
-fn read_ping(octets: &[u8]) -> Option<(u32, u32)> {
+fn read_ping(octets: &[u8]) -> Option<(u16, u16)> {
     // step 5: read what `write_ping` writes, and nothing else: no octet less or more
     // stub: let _ = octets;
     let octets: &[u8; LENGTH] = octets.try_into().ok()?;
-    let number = |at: usize| Some(u32::from_be_bytes(octets.get(at..at + 4)?.try_into().ok()?));
-    if octets.starts_with(LETTERS) { number(4).zip(number(8)) } else { None }
+    let number = |at: usize| Some(u16::from_be_bytes(octets.get(at..at + 2)?.try_into().ok()?));
+    if octets.starts_with(LETTERS) { number(4).zip(number(6)) } else { None }
     // end of step 5
 }
 
 impl Pinger<'_> {
     /// What an answer to this try means, while ping `waited_for` is waited for. Marks its ping as answered.
-    fn judge(&mut self, waited_for: u32, number: u32, attempt: u32) -> Answer {
-        let at = |n: u32| (n as usize).checked_sub(1);
+    fn judge(&mut self, waited_for: u16, number: u16, attempt: u16) -> Answer {
+        let at = |n: u16| (n as usize).checked_sub(1);
         let sent = at(number).zip(at(attempt)).and_then(|(n, a)| self.sent.get(n)?.get(a));
         // step 6: tell the four answers apart: `sent` is when this try was made, if it was; `answered` is there for you to
         // keep
@@ -219,7 +217,7 @@ impl Pinger<'_> {
     }
 
     /// Prints and counts what came. Whether it was the reply.
-    fn tell(&mut self, waited_for: u32, came: Came) -> Result<bool> {
+    fn tell(&mut self, waited_for: u16, came: Came) -> Result<bool> {
         let octets = match came {
             Came::Refused => return exit::say(format_args!("refused {waited_for}")).map(|()| false),
             Came::Datagram(octets) => octets,
