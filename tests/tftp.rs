@@ -157,7 +157,7 @@ fn what_is_wrong_is_named() {
         (b"\0\x01\0octet\0", "RRQ, octet 2: the filename is empty"),
         (b"\0\x01tides\0\0", "RRQ, octet 8: the mode is empty"),
         (b"\0\x01tides\0octet\0\0", "RRQ, octet 14: the option's name is empty"),
-        (b"\0\x06\01\0", "OACK, octet 2: the option's name is empty"),
+        (b"\0\x06\x001\0", "OACK, octet 2: the option's name is empty"),
         (b"\0\x04\0\x01\0", "ACK, octet 4: 1 octet behind the end"),
         (b"\0\x05\0\x01no\0tides", "ERROR, octet 7: 5 octets behind the end"),
         (&long, "RRQ, octet 512: 514 octets, and no more than 512 are allowed"),

@@ -26,12 +26,12 @@ pub fn make(rng: &mut Rng) -> Vec<u8> {
 
 /// A read request.
 pub fn make_rrq(rng: &mut Rng) -> Vec<u8> {
-    request(rng, |request| Packet::Rrq(request))
+    request(rng, Opcode::Rrq)
 }
 
 /// A write request.
 pub fn make_wrq(rng: &mut Rng) -> Vec<u8> {
-    request(rng, |request| Packet::Wrq(request))
+    request(rng, Opcode::Wrq)
 }
 
 /// A block.
@@ -60,10 +60,11 @@ pub fn make_oack(rng: &mut Rng) -> Vec<u8> {
     spoilt(rng, &Packet::Oack(borrowed(&options)))
 }
 
-fn request(rng: &mut Rng, packet: fn(Request<'_>) -> Packet<'_>) -> Vec<u8> {
+fn request(rng: &mut Rng, opcode: Opcode) -> Vec<u8> {
     let (filename, options) = (text(rng, 500), options(rng));
     let mode: &[u8] = rng.choice([&b"octet"[..], b"NETASCII", b"mail", b"tide"]).unwrap_or_default();
-    spoilt(rng, &packet(Request { filename: &filename, mode, options: borrowed(&options) }))
+    let request = Request { filename: &filename, mode, options: borrowed(&options) };
+    spoilt(rng, &if opcode == Opcode::Wrq { Packet::Wrq(request) } else { Packet::Rrq(request) })
 }
 
 type Texts = Vec<(Vec<u8>, Vec<u8>)>;
