@@ -191,7 +191,7 @@ fn side_by_side() -> Done {
     }
     running.iter_mut().try_for_each(|client| ends(client, 0))?;
     for (client, turn) in ["hpa", "curl", "atftp", "python"].into_iter().flat_map(|client| [(client, 0), (client, 1)]) {
-        folder.same(size, &folder.beside(&format!("{client}-{turn}"))).map_err(|e| failed(client, e))?;
+        folder.same(size, folder.beside(&format!("{client}-{turn}"))).map_err(|e| failed(client, e))?;
     }
     Ok(())
 }
