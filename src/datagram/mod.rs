@@ -81,13 +81,11 @@ pub fn connect(network: Network, address: &str) -> Result<UdpSocket> {
 ///
 /// # Errors
 /// As socket(2) and connect(2).
-// [connect_one]
 pub fn connect_one(peer: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?;
     socket.connect(&peer.into())?;
     Ok(socket.into())
 }
-// [/connect_one]
 
 /// The largest packet that the way to `peer` takes in one piece, in octets, headers included, as far as this machine knows
 /// (ip(7), `IP_MTU`). `None` where the kernel does not tell. Nothing is sent.
