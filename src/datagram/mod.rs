@@ -143,7 +143,8 @@ pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Received> {
     Ok(Received { len, whole: if cut { message.bytes.max(room + 1) } else { len }, from, to })
 }
 
-pub(crate) fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+/// The address in what the kernel fills in, if it is one of IP's.
+pub fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = storage.as_sockaddr_in().map(|a| SocketAddr::V4(SocketAddrV4::new(a.ip(), a.port())));
     v4.or_else(|| {
         let a = storage.as_sockaddr_in6()?;
