@@ -30,7 +30,7 @@ const MANNERS: [&[&str]; 4] = [
 ];
 
 /// These servers put themselves into a folder and take another user's rights: that is for root.
-fn is_root(what: &str) -> bool {
+pub(super) fn is_root(what: &str) -> bool {
     let root = geteuid().is_root();
     if !root {
         eprintln!("skipped: {what} has to be started by root");
@@ -39,7 +39,7 @@ fn is_root(what: &str) -> bool {
 }
 
 /// Waits until a server has bound a UDP port: by proc(5), since none of them says it.
-fn ready(server: &Subject, port: u16) -> Done {
+pub(super) fn ready(server: &Subject, port: u16) -> Done {
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         let tables = ["/proc/net/udp", "/proc/net/udp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
@@ -54,7 +54,7 @@ fn ready(server: &Subject, port: u16) -> Done {
 }
 
 /// A port that was free a moment ago.
-fn free_port(host: &str) -> Result<u16, Failure> {
+pub(super) fn free_port(host: &str) -> Result<u16, Failure> {
     let port = UdpSocket::bind((host, 0)).and_then(|socket| socket.local_addr()).map(|address| address.port());
     port.map_err(|e| Failure::new("a free port", e.to_string()))
 }
