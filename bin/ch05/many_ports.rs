@@ -57,7 +57,6 @@ fn serve(args: &Args) -> Result<()> {
     if addresses.len() > MOST {
         return Err(NetError::invalid("listen", "", format!("{} ports, at most {MOST}", addresses.len())));
     }
-    // [threads]
     // All, before the first is announced. An error here closes those that were bound already.
     let bind = |address: &String| Port::bind(args.network, address);
     let ports = addresses.iter().map(bind).collect::<Result<Vec<_>>>()?;
@@ -74,7 +73,6 @@ fn serve(args: &Args) -> Result<()> {
         let ended = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked())));
         ended.collect::<Vec<_>>().into_iter().zip(&ports).try_for_each(|(ended, port)| port.sum_up(ended?))
     })
-    // [/threads]
 }
 
 fn panicked() -> NetError {

@@ -127,3 +127,4 @@ where
         started.unwrap_or_else(|e| exit::log(format_args!("{from}: dropped: {e}")));
     })
 }
+// [/packets]

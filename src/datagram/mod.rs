@@ -81,13 +81,11 @@ pub fn connect(network: Network, address: &str) -> Result<UdpSocket> {
 ///
 /// # Errors
 /// As socket(2) and connect(2).
-// [connect_one]
 pub fn connect_one(peer: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?;
     socket.connect(&peer.into())?;
     Ok(socket.into())
 }
-// [/connect_one]
 
 /// The largest packet that the way to `peer` takes in one piece, in octets, headers included, as far as this machine knows
 /// (ip(7), `IP_MTU`). `None` where the kernel does not tell. Nothing is sent.
@@ -145,7 +143,8 @@ pub fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Received> {
     Ok(Received { len, whole: if cut { message.bytes.max(room + 1) } else { len }, from, to })
 }
 
-pub(crate) fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
+/// The address in what the kernel fills in, if it is one of IP's.
+pub fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = storage.as_sockaddr_in().map(|a| SocketAddr::V4(SocketAddrV4::new(a.ip(), a.port())));
     v4.or_else(|| {
         let a = storage.as_sockaddr_in6()?;

@@ -16,7 +16,6 @@ pub(super) enum About {
     WhereToCut,
 }
 
-// [bits]
 /// Sixty-four bits that look random.
 pub(super) fn bits(seed: u64, from: From, number: u64, about: About) -> u64 {
     let side = match from {
@@ -25,7 +24,6 @@ pub(super) fn bits(seed: u64, from: From, number: u64, about: About) -> u64 {
     };
     mix(mix(mix(seed).wrapping_add(number)).wrapping_add((about as u64) << 1 | side))
 }
-// [/bits]
 
 /// From 0 to, but without, 1.
 pub(super) fn fraction(seed: u64, from: From, number: u64, about: About) -> f64 {

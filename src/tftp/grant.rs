@@ -59,3 +59,56 @@ fn first_number(asked: &[Pair<'_>], name: &str) -> Option<u64> {
 fn clamp<T: TryFrom<u64> + Ord + Copy>(n: u64, limit: T) -> T {
     T::try_from(n).map_or(limit, |n| n.min(limit))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRANTS: Grants = Grants { blksize: 9000, windowsize: 64 };
+
+    fn granted(asked: &[(&str, &str)], route: Option<u16>) -> Vec<(&'static str, String)> {
+        let asked: Vec<Pair<'_>> =
+            asked.iter().map(|(name, value)| Pair { name: name.as_bytes(), value: value.as_bytes() }).collect();
+        GRANTS.of(&asked, 75_352, || route).texts()
+    }
+
+    /// The smallest of what is asked for, what is allowed, and what the route takes.
+    #[test]
+    fn the_smallest_counts() {
+        for (asked, route, is) in [
+            ("1428", None, Some("1428")),
+            ("1428", Some(1468), Some("1428")),
+            ("8192", Some(1468), Some("1468")),
+            ("65464", None, Some("9000")),
+            ("65464", Some(65_464), Some("9000")),
+            ("70000", Some(1468), Some("1468")),
+            ("8", Some(4), Some("8")),
+            ("7", None, None),
+            ("+512", None, None),
+        ] {
+            let wanted: Vec<_> = is.map(|is| ("blksize", is.to_string())).into_iter().collect();
+            assert_eq!(granted(&[("blksize", asked)], route), wanted, "{asked} over {route:?}");
+        }
+    }
+
+    /// A window of large blocks has fewer of them: 256 KiB is all that waits for an ACK.
+    #[test]
+    fn a_window_is_no_larger_than_its_octets() {
+        for (blksize, asked, is) in
+            [("512", "16", "16"), ("512", "65535", "64"), ("9000", "64", "29"), ("8", "70000", "64")]
+        {
+            let got = granted(&[("windowsize", asked), ("blksize", blksize)], None);
+            assert_eq!(got, [("blksize", blksize.to_string()), ("windowsize", is.to_string())]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_granted_is_not_mentioned() {
+        assert_eq!(
+            granted(&[("tsize", "0"), ("moonphase", "full"), ("timeout", "256")], None),
+            [("tsize", "75352".into())]
+        );
+        assert!(granted(&[("timeout", ""), ("tsize", "-1"), ("windowsize", "0")], None).is_empty());
+        assert_eq!(Options::default().oack(), None);
+    }
+}

@@ -120,3 +120,93 @@ fn refuse(e: Errno) -> Refusal {
         e => Refusal::new(ErrorCode::NOT_DEFINED, crate::error::cause_text(&e.into())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+
+    /// A folder with a file, a folder with a file, and links; beside it, what nobody may see.
+    fn harbour() -> (tempfile::TempDir, Root) {
+        let place = tempfile::tempdir().expect("folder");
+        let path = |name: &str| place.path().join(name);
+        std::fs::create_dir_all(path("root/tides")).expect("folders");
+        for (name, text) in [("secret", "plan"), ("root/log", "log"), ("root/tides/low", "low")] {
+            std::fs::write(path(name), text).expect("file");
+        }
+        for (to, name) in [("../secret", "out"), ("..", "up"), ("tides", "today"), ("tides/low", "latest")] {
+            symlink(to, path("root").join(name)).expect("link");
+        }
+        symlink(path("secret"), path("root/absolute")).expect("link");
+        let root = Root::open(&path("root")).expect("root");
+        (place, root)
+    }
+
+    fn text(file: OwnedFd) -> String {
+        let mut text = String::new();
+        File::from(file).read_to_string(&mut text).expect("read");
+        text
+    }
+
+    /// Both ways to open stay below; the one without the kernel's help follows no link.
+    #[test]
+    fn nothing_leads_out() {
+        let (_place, root) = harbour();
+        let slow = |name: &str| root.open_step_by_step(Path::new(name)).map(text);
+        let fast = |name: &str| root.open_beneath(Path::new(name)).map(text);
+        for (name, found) in [("log", "log"), ("tides/low", "low")] {
+            assert_eq!((slow(name), fast(name)), (Ok(found.into()), Ok(found.into())), "{name}");
+        }
+        for name in ["out", "up/secret", "absolute", "up/root/log"] {
+            assert!(slow(name).is_err() && fast(name).is_err(), "{name}");
+        }
+        for name in ["today/low", "latest"] {
+            assert!(slow(name).is_err(), "{name}");
+            if cfg!(target_os = "linux") {
+                assert_eq!(fast(name), Ok("low".into()), "{name}");
+            }
+        }
+    }
+
+    /// What a name becomes, and what is said of the others.
+    #[test]
+    fn names_are_paths_below() {
+        for name in ["tides/low", "/tides/low", "//tides/./low", "tides\\low", "\\tides/low/"] {
+            assert_eq!(below(name.as_bytes()), Ok("tides/low".into()), "{name}");
+        }
+        for name in ["..", "../secret", "tides/../../secret", "..\\secret", "tides\\..\\low", "/", ".", ""] {
+            assert_eq!(below(name.as_bytes()).expect_err(name).code, ErrorCode::ACCESS_VIOLATION, "{name}");
+        }
+        let (_place, root) = harbour();
+        for (name, code) in [("none", 1), ("log/none", 1), ("tides", 2), ("out", 2), ("absolute", 2), ("../secret", 2)]
+        {
+            assert_eq!(root.file(name.as_bytes()).expect_err(name).code.0, code, "{name}");
+        }
+        assert_eq!(refuse(Errno::EACCES).code, ErrorCode::ACCESS_VIOLATION);
+        assert_eq!(refuse(Errno::EMFILE).code, ErrorCode::NOT_DEFINED);
+    }
+
+    /// A name that is swapped for a link again and again, while it is opened.
+    #[test]
+    fn no_moment_is_the_wrong_one() {
+        let (place, root) = harbour();
+        let name = |name: &str| place.path().join("root").join(name);
+        std::fs::write(name("a"), "log").expect("file");
+        symlink("../secret", name("b")).expect("link");
+        let (a, b, c) = (name("a"), name("b"), name("c"));
+        let swaps = std::thread::spawn(move || {
+            for _ in 0..2000 {
+                for (from, to) in [(&a, &c), (&b, &a), (&c, &b)] {
+                    std::fs::rename(from, to).expect("rename");
+                }
+            }
+        });
+        while !swaps.is_finished() {
+            for opened in [root.open_beneath(Path::new("a")), root.open_step_by_step(Path::new("a"))] {
+                assert!(opened.is_err() || opened.map(text).as_deref() == Ok("log"));
+            }
+        }
+        swaps.join().expect("swaps");
+    }
+}

@@ -96,7 +96,6 @@ pub fn longest(from: IpAddr, to: IpAddr) -> usize {
     if from.is_ipv4() && to.is_ipv4() { whole - super::ip::ipv4::HEADER } else { whole }
 }
 
-// [encode]
 /// A datagram, header and data.
 ///
 /// # Errors
@@ -117,7 +116,6 @@ pub fn encode(from: SocketAddr, to: SocketAddr, data: &[u8]) -> Result<Vec<u8>, 
     octets[field::CHECKSUM].copy_from_slice(&sum.to_be_bytes());
     Ok(octets)
 }
-// [/encode]
 
 /// Takes a datagram apart. The checksum can be checked when it is known `between` which addresses it went.
 ///

@@ -188,6 +188,11 @@ impl Datagrams {
         }
     }
 
+    /// The next datagram, if one comes within `time`.
+    pub fn overhear(&mut self, time: Duration) -> Outcome<Option<Vec<u8>>> {
+        Ok(self.next(time.into())?.map(|(octets, _)| octets))
+    }
+
     /// What came is written down after all.
     pub fn write_down(&self, octets: &[u8]) {
         self.journal.data(self.conversation, From::Server, octets);

@@ -4,7 +4,7 @@ use crate::datagram::receive;
 use crate::failure::{Failure, Outcome};
 use crate::patience::{PATIENCE, RunQueue, Wait};
 use netkata::tap::{Conversation, From, Journal, Transport};
-use netkata::tftp::{Block, ErrorCode, Mode, Options, Packet, Request};
+use netkata::tftp::{Block, ErrorCode, Mode, Opcode, Options, Packet, Request};
 use netkata::{error, hexdump, human};
 use std::fmt;
 use std::io;
@@ -84,11 +84,18 @@ impl TftpServer {
     }
 
     fn next(&mut self) -> Outcome<(Vec<u8>, SocketAddr)> {
-        let Some((octets, from)) = receive(&self.socket, Wait::new(self.patience, &self.queue))? else {
-            return Err(nothing("a read request (RRQ)", self.patience));
-        };
-        self.heard(&octets, from);
-        Ok((octets, from))
+        loop {
+            let Some((octets, from)) = receive(&self.socket, Wait::new(self.patience, &self.queue))? else {
+                return Err(nothing("a read request (RRQ)", self.patience));
+            };
+            // The port may have been another's a moment ago, and a block for that one late: nobody sends DATA to a server
+            // that it asks.
+            if octets.starts_with(&(Opcode::Data as u16).to_be_bytes()) {
+                continue;
+            }
+            self.heard(&octets, from);
+            return Ok((octets, from));
+        }
     }
 
     fn heard(&mut self, octets: &[u8], from: SocketAddr) {

@@ -14,7 +14,7 @@ const PARDON: &str = "pardon me";
 
 /// One scene after the other.
 pub fn play(server: SocketAddr, timeout: Duration) -> Result<()> {
-    let stage = Stage { server, timeout };
+    let stage = Stage { server, name: format!("udp://{server}"), timeout };
     stage.not_connected()?;
     stage.bound_first()?;
     stage.connected_first()
@@ -23,6 +23,8 @@ pub fn play(server: SocketAddr, timeout: Duration) -> Result<()> {
 /// Where the three meet.
 struct Stage {
     server: SocketAddr,
+    /// The server's, for errors.
+    name: String,
     timeout: Duration,
 }
 
@@ -34,12 +36,11 @@ impl Stage {
         self.ask(&client, |client| client.send_to(b"ping", self.server))
     }
 
-    // [connect]
     fn bound_first(&self) -> Result<()> {
         say("2. connected in two steps: bind, connect, send, recv")?;
         let client = self.bound()?;
         self.speak_first(&client)?;
-        client.connect(self.server).attempt("connect", format_args!("udp://{}", self.server))?;
+        client.connect(self.server).attempt("connect", &self.name)?;
         say("   client is connected to the server")?;
         self.speak_in_vain(&client)?;
         self.ask(&client, |client| client.send(b"ping"))
@@ -47,18 +48,15 @@ impl Stage {
 
     fn connected_first(&self) -> Result<()> {
         say("3. connected at once: connect, send, recv")?;
-        let client = datagram::connect_one(self.server).attempt("connect", format_args!("udp://{}", self.server))?;
+        let client = datagram::connect_one(self.server).attempt("connect", &self.name)?;
         self.speak_in_vain(&client)?;
         self.ask(&client, |client| client.send(b"ping"))
     }
-    // [/connect]
-}
 
-impl Stage {
     /// A client's socket on the address that leads to the server.
     fn bound(&self) -> Result<UdpSocket> {
         let route = datagram::connect_one(self.server).and_then(|socket| socket.local_addr());
-        let ip = route.attempt("connect", format_args!("udp://{}", self.server))?.ip();
+        let ip = route.attempt("connect", &self.name)?.ip();
         UdpSocket::bind((ip, 0)).attempt("listen", ip)
     }
 
@@ -91,16 +89,15 @@ impl Stage {
     /// The client asks, and takes what comes until it is the server's.
     fn ask(&self, client: &UdpSocket, send: impl FnOnce(&UdpSocket) -> io::Result<usize>) -> Result<()> {
         let (server, until, mut buffer) = (self.server, Instant::now() + self.timeout, [0; BUFFER]);
-        let name = format!("udp://{server}");
         say(format_args!("   client sends \"ping\" to server {server}"))?;
-        send(client).attempt("write", &name)?;
+        send(client).attempt("write", &self.name)?;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(NetError::new("read", name, ErrorKind::WouldBlock.into()));
+                return Err(NetError::new("read", &self.name, ErrorKind::WouldBlock.into()));
             }
-            client.set_read_timeout(Some(left)).attempt("read", &name)?;
-            let (n, from) = client.recv_from(&mut buffer).attempt("read", &name)?;
+            client.set_read_timeout(Some(left)).attempt("read", &self.name)?;
+            let (n, from) = client.recv_from(&mut buffer).attempt("read", &self.name)?;
             let who = if from == server { "the server" } else { "a stranger" };
             say(format_args!("   client receives \"{}\" from {from}, {who}", hexdump::text(&buffer[..n], BUFFER)))?;
             if from == server {

@@ -37,17 +37,20 @@ impl<'a> Server<'a> {
     pub fn exchange(&mut self, line: &[u8]) -> Result<()> {
         let quoted = hexdump::text(line, QUOTE);
         for _ in 0..=self.args.retries {
-            self.send(line)
-                .map_err(|e| self.failed("write", format!("{}; \"{quoted}\" was not sent", cause_text(&e))))?;
+            let sent = self.send(line);
+            sent.map_err(|e| self.failed("write", format!("{}; \"{quoted}\" was not sent", cause_text(&e))))?;
             if self.wait_for_echo(line)? {
                 return Ok(());
             }
         }
-        let hint = if self.args.unconnected { "; a refusal is not told to a socket that is not connected" } else { "" };
-        let tries =
-            if self.args.retries == 0 { String::new() } else { format!(", asked {} times", self.args.retries + 1) };
-        Err(self
-            .failed("read", format!("no echo of \"{quoted}\" in {}{tries}{hint}", human::duration(self.args.timeout))))
+        let mut why = format!("no echo of \"{quoted}\" in {}", human::duration(self.args.timeout));
+        if self.args.retries > 0 {
+            why += &format!(", asked {} times", self.args.retries + 1);
+        }
+        if self.args.unconnected {
+            why += "; a refusal is not told to a socket that is not connected";
+        }
+        Err(self.failed("read", why))
     }
 
     fn send(&self, line: &[u8]) -> io::Result<usize> {

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Our end of a transfer.
 pub struct Link {
+    /// Who was asked.
+    pub server: SocketAddr,
     port: Port,
     /// Octets in a block: what was agreed on.
     pub blksize: usize,
@@ -40,7 +42,7 @@ impl Link {
         let port = Port::open(server, cleanup).map_err(Failure::Network)?;
         let patience = Patience::new(args.timeout, args.retries);
         let (last_sent, tally) = (Vec::new(), Tally::default());
-        Ok(Self { port, blksize: BLOCK_SIZE, last_sent, acked: Block(0), patience, held: None, tally })
+        Ok(Self { server, port, blksize: BLOCK_SIZE, last_sent, acked: Block(0), patience, held: None, tally })
     }
 
     /// Room for any datagram at all: one that is longer than it may be is seen to be so, and not cut.

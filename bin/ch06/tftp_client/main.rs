@@ -38,7 +38,7 @@ use cleanup::Cleanup;
 use failure::{Failed, Failure};
 use link::Link;
 use netkata::addr::resolve;
-use netkata::tftp::{Block, ErrorCode, Options};
+use netkata::tftp::Block;
 use netkata::{exit, human};
 use sink::Sink;
 use std::process::ExitCode;
@@ -53,37 +53,19 @@ fn get(args: &Args) -> Result<(), Failed> {
     let cleanup = Cleanup::on_signals().map_err(Failed::plain)?;
     let servers = resolve(args.network(), &args.source.server).map_err(Failed::plain)?;
     let mut sink = Sink::open(args, &cleanup).map_err(Failed::plain)?;
-    let mut asked = args.options();
-    let mut servers = servers.into_iter().peekable();
-    let (mut link, agreed, server, started) = loop {
-        let Some(&server) = servers.peek() else { return Err(Failed::plain("no address")) };
-        let started = Instant::now();
-        let mut link = Link::open(server, args, &cleanup).map_err(|e| Failed::new(args, server, e))?;
-        match ask::ask(&mut link, &args.source.name, &asked, &sink) {
-            Ok(agreed) => break (link, agreed, server, started),
-            // RFC 2347: a client whose options are refused may ask again without. From another port, so that what is
-            // still on its way for the first request is no part of the second.
-            Err(Failure::Server { code: ErrorCode::OPTION_NEGOTIATION, .. }) if !asked.is_empty() => {
-                args.note("the server refuses the options: asking again without");
-                asked = Options::default();
-            }
-            // The next address of a name: nobody is at this one.
-            Err(e) if e.is_refusal() && servers.next().is_some() && servers.peek().is_some() => {}
-            Err(e) => return Err(Failed::new(args, server, link.give_up(e))),
-        }
-    };
+    let started = Instant::now();
+    let (mut link, agreed) = ask::in_turn(args, &servers, &sink, &cleanup)?;
     sink.expect(&agreed, args.progress());
-    match receive::file(&mut link, &mut sink, &agreed) {
-        Ok(last) => finish(args, &mut link, sink, last, started.elapsed()).map_err(|e| Failed::new(args, server, e)),
-        Err(e) => Err(Failed::new(args, server, link.give_up(e))),
-    }
+    receive::file(&mut link, &mut sink, &agreed)
+        .and_then(|last| finish(args, &mut link, sink, last, started.elapsed()))
+        .map_err(|e| Failed::new(args, link.server, link.give_up(e)))
 }
 
 /// The file first, the courtesy after: nobody waits for the file while this client waits for the server.
 fn finish(args: &Args, link: &mut Link, sink: Sink, last: Block, took: Duration) -> Result<(), Failure> {
     let done = sink.finish(args)?;
     if !args.quiet {
-        let resent = link.tally.resent;
+        let resent = human::thousands(usize::try_from(link.tally.resent).unwrap_or(usize::MAX));
         exit::log(format_args!("{done}, {}, {resent} resent", human::duration(rounded(took))));
     }
     if args.print_hash {

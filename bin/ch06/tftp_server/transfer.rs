@@ -45,6 +45,10 @@ impl Transfer {
         let start = Instant::now();
         let ended = send(&mut peer, &mut content, &granted);
         add(&self.tally.resent, peer.resent);
+        if self.rules.verbose && peer.strangers > 0 {
+            let strangers = usize::try_from(peer.strangers).unwrap_or(usize::MAX);
+            log(format_args!("{client}: {} from other ports", count(strangers, "packet")));
+        }
         // Before the log says that it is over.
         drop(seat);
         match ended {

@@ -446,7 +446,7 @@ fn wrong_options(s: &mut Scene) -> Outcome {
         ("--behind", "0", "0 is not in 1.."),
         ("--delay", "30", "no unit"),
     ] {
-        s.run_with(&[NOBODY, option, value])?;
+        s.run_with(&["127.0.0.1:0", NOBODY, option, value])?;
         let why = "a typing error that is taken for something else is a wrong experiment";
         s.expect_exit(2, Duration::from_secs(5)).because(why)?;
         s.expect_error(named).because(why)?;

@@ -84,17 +84,16 @@ impl TftpClient {
             return self.talk.receive();
         }
         let (packet, from) = self.talk.receive_from_anybody()?;
-        let got = match (from.ip() == self.known.ip(), from.port() == self.known.port()) {
-            (true, false) => {
-                self.answered = true;
-                self.talk.turn_to(from);
-                return Ok(packet);
-            }
-            (true, true) => "the port that was asked".to_string(),
-            (false, _) => from.to_string(),
-        };
-        Err(Failure::new(format!("an answer from {}, from a port of its own", self.known.ip()), got))
-            .because("RFC 1350 §4: each side picks a port for the transfer; the known one takes requests only")
+        if from.ip() != self.known.ip() {
+            return Err(Failure::new(format!("an answer from {}", self.known.ip()), format!("one from {}", from.ip())));
+        }
+        if from.port() == self.known.port() {
+            return Err(Failure::new("an answer from a port of its own", "one from the port that was asked"))
+                .because("RFC 1350 §4: each side picks a port for the transfer; the known one takes requests only");
+        }
+        self.answered = true;
+        self.talk.turn_to(from);
+        Ok(packet)
     }
 
     /// The next packet is exactly this one.
@@ -125,7 +124,10 @@ impl TftpClient {
 
     /// Nothing comes for `time`.
     pub fn expect_silence(&mut self, time: Duration) -> Outcome {
-        self.talk.expect_silence(time)
+        match self.talk.overhear(time)? {
+            None => Ok(()),
+            Some(packet) => Err(Failure::new(format!("silence for {}", human::duration(time)), described(&packet))),
+        }
     }
 
     /// The rest of a transfer: blocks of `blksize` octets from number `block` on, each acknowledged as it comes.
@@ -195,7 +197,9 @@ fn described(packet: &[u8]) -> String {
             format!("DATA {block} with {}", human::count(payload.len(), "octet"))
         }
         [0, 6, ..] => "an OACK".into(),
-        [0, 5, ..] => "an ERROR without the NUL at its end".into(),
+        [0, 5, ..] => {
+            error_code(packet).map_or("an ERROR without the NUL at its end".into(), |code| format!("ERROR {code}"))
+        }
         _ => format!("a datagram: \"{}\"", hexdump::text(packet, 40)),
     }
 }

@@ -136,8 +136,8 @@ fn standard_output(s: &mut Scene) -> Outcome {
 
 fn closed_output(s: &mut Scene) -> Outcome {
     let words = s.phrase();
-    s.close_output();
     let (_, mut transfer) = asked(s, &["--timeout", "10s", "-o", "-"])?;
+    s.close_output();
     transfer.data(1, words.as_bytes())?;
     transfer.expect_error(3).because("write(2), EPIPE: the reader has gone; the rest of the file is for nobody")?;
     fails_with(s, "write standard output: broken pipe")

@@ -44,7 +44,8 @@ fn asked_for(s: &mut Scene) -> Outcome {
     for (name, octets) in [("tides/low.bin", &low), ("high.bin", &high)] {
         let mut c = s.tftp()?;
         c.ask(name)?;
-        c.expect_blocks(1, octets, 512)?;
+        c.expect_blocks(1, octets, 512)
+            .because("RFC 1350 §5: the filename is what the server makes of it: here, a path")?;
     }
     Ok(())
 }

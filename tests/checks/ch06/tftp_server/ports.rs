@@ -121,13 +121,13 @@ fn once(s: &mut Scene) -> Outcome {
     c.ack(2)
 }
 
-/// As a boot loader does that first asks for the size only.
+/// As a boot loader does that first tries what the server grants.
 fn replaces(s: &mut Scene) -> Outcome {
     let octets = s.octets(1000);
     serve(s, &octets, &["--timeout", "150ms"])?;
     let mut c = s.tftp()?;
-    c.ask_for("tides.txt", &[("tsize", "0")])?;
-    c.expect_oack(&[("tsize", "1000")])?;
+    c.ask_for("tides.txt", &[("blksize", "600")])?;
+    c.expect_oack(&[("blksize", "600")])?;
     c.ask("tides.txt")?;
     let why = "whoever asks for something else from the same port has given the first transfer up";
     c.expect_data(1, &octets[..512]).because(why)?;
