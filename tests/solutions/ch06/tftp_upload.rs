@@ -47,7 +47,7 @@ const UPLOADS: usize = 64;
 
 /// Takes files over TFTP.
 #[derive(Clone, Parser)]
-#[command(after_help = "Example:\n  tftp_upload :7070 --root /srv/inbox\n  curl -T tides.txt tftp://127.0.0.1:7070/tides.txt")]
+#[command(after_help = "Example:\n  tftp_upload :7070 --root /srv/inbox\n  curl -T tides.txt tftp://127.0.0.1:7070/")]
 struct Args {
     /// Where to wait for requests: host:port, :port or [v6]:port; port 0 is any free port
     #[arg(default_value = "127.0.0.1:7070")]
