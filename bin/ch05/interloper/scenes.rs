@@ -36,6 +36,7 @@ impl Stage {
         self.ask(&client, |client| client.send_to(b"ping", self.server))
     }
 
+    // [connect]
     fn bound_first(&self) -> Result<()> {
         say("2. connected in two steps: bind, connect, send, recv")?;
         let client = self.bound()?;
@@ -52,6 +53,7 @@ impl Stage {
         self.speak_in_vain(&client)?;
         self.ask(&client, |client| client.send(b"ping"))
     }
+    // [/connect]
 
     /// A client's socket on the address that leads to the server.
     fn bound(&self) -> Result<UdpSocket> {

@@ -35,6 +35,8 @@ impl Transfer {
         let mut content = match self.shelf.find(&self.name) {
             Ok(content) => content,
             Err(refusal) => {
+                // Before anybody hears that it is over.
+                drop(seat);
                 log(format_args!("{client}: refused {name}: {}", refusal.why));
                 add(&self.tally.refused, 1);
                 return peer.tell(refusal.code, &refusal.why);
