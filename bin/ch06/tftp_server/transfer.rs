@@ -35,7 +35,7 @@ impl Transfer {
         let mut content = match self.shelf.find(&self.name) {
             Ok(content) => content,
             Err(refusal) => {
-                log(format_args!("{client}: refused {name}: {}", refusal.why));
+                log(format_args!("{client}: refused {name} by {refusal}"));
                 add(&self.tally.refused, 1);
                 return peer.tell(refusal.code, &refusal.why);
             }
