@@ -2,8 +2,16 @@
 //! stream, a writer that takes a little and then nothing, a clock that does not wait.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../bin/ch06/sha512_256sum/line.rs"]
+mod line;
+#[path = "../bin/ch06/tftp_client/name.rs"]
+mod name;
+#[path = "../bin/ch06/tftp_client/patience.rs"]
+mod patience;
 #[path = "../bin/ch04/retry_write.rs"]
 mod retry_write;
+#[path = "../bin/ch06/tftp_client/source.rs"]
+mod source;
 #[path = "../bin/ch04/word_scanner.rs"]
 mod word_scanner;
 
@@ -159,4 +167,80 @@ fn permanent_errors_end_it() {
     let (result, _, pauses) = write(b"high water", 1, &[Err(io::ErrorKind::Interrupted), Ok(4)]);
     assert_eq!((result.ok(), pauses), (Some(10), 0));
     assert_eq!(write(b"high water", 7, &[Ok(0)]).0.expect_err("nothing").error.kind(), io::ErrorKind::WriteZero);
+}
+
+// ---- tftp_client ----
+
+/// Each wait is twice the one before, up to eight times the first, and at most a quarter longer; then patience is at its end.
+#[test]
+fn waits_double_and_have_a_cap() {
+    let first = Duration::from_secs(100);
+    let (mut patience, mut sent) = (patience::Patience::new(first, 5), 0);
+    for factor in [1, 2, 4, 8, 8, 8] {
+        let (left, wait) = (patience.left(), first * factor);
+        // The clock has gone on for a moment since.
+        let chance = if factor == 1 { Duration::ZERO } else { wait / 4 };
+        assert!(left > wait - first / 2 && left <= wait + chance + Duration::from_millis(1), "{factor}: {left:?}");
+        sent += 1;
+        assert_eq!((patience.sent, patience.again()), (sent, sent <= 5), "one request and five repetitions");
+    }
+    patience.restart();
+    assert!(patience.again(), "a new beginning");
+}
+
+/// What is asked for, whom, and what it is called here.
+#[test]
+fn forms_of_a_source() {
+    for (text, server, name, here) in [
+        ("tftp://192.0.2.7/tides.txt", "192.0.2.7:69", "tides.txt", Some("tides.txt")),
+        ("TFTP://[::1]:7069/a/b;mode=OCTET", "[::1]:7069", "a/b", Some("b")),
+        ("[::1]/tides.txt", "[::1]:69", "tides.txt", Some("tides.txt")),
+        ("harbour:tftp//srv/tides%2Etxt", "harbour:tftp", "/srv/tides.txt", Some("tides.txt")),
+        ("harbour/100%25", "harbour:69", "100%", Some("100%")),
+        ("harbour/north/..", "harbour:69", "north/..", None),
+        ("harbour/north/", "harbour:69", "north/", None),
+    ] {
+        let source: source::Source = text.parse().expect(text);
+        assert_eq!((source.server.as_str(), source.shown().as_str()), (server, name), "{text}");
+        assert_eq!(source.file_name().as_deref(), here.map(std::ffi::OsStr::new), "{text}");
+    }
+    for (text, why) in [
+        ("harbour", "no name"),
+        ("harbour/", "no name"),
+        ("/tides.txt", "no host"),
+        ("http://harbour/tides.txt", "tftp alone"),
+        ("harbour/tides.txt;mode=netascii", "as they are"),
+        ("harbour/tides%00", "NUL"),
+        ("harbour/tides%", "hexadecimal"),
+        ("harbour/tides%g1", "hexadecimal"),
+        ("harbour/tides%\u{e9}1", "hexadecimal"),
+    ] {
+        let e = text.parse::<source::Source>().expect_err(text);
+        assert!(e.contains(why), "{text}: {e}");
+    }
+}
+
+// ---- sha512_256sum ----
+
+proptest! {
+    /// Whatever a file is called, the line with its hash is one line, and gives the name back.
+    #[test]
+    fn a_line_gives_the_name_back(name in prop::collection::vec(prop::sample::select(b"a \\nr\n\r*()=\xff".to_vec()), 1..12)) {
+        use std::os::unix::ffi::OsStrExt;
+        let name = std::ffi::OsStr::from_bytes(&name);
+        let (hash, (mark, text)) = ("0123456789abcdef".repeat(4), line::escaped(name));
+        for line in [
+            [mark, hash.as_bytes(), b"  ", &text].concat(),
+            [mark, b"SHA512/256 (", &text, b") = ", hash.as_bytes()].concat(),
+        ] {
+            prop_assert!(!line.contains(&b'\n'));
+            prop_assert_eq!(line::parsed(&line), Some((hash.clone(), name.to_owned())));
+        }
+    }
+
+    /// Octets from anywhere: no panic.
+    #[test]
+    fn any_line_is_read(octets in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = line::parsed(&octets);
+    }
 }

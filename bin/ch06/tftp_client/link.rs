@@ -33,8 +33,8 @@ pub struct Link {
 pub struct Tally {
     /// Packets that were sent again.
     pub resent: u64,
-    /// Blocks that came again.
-    pub repeated: u64,
+    /// Blocks that came too late.
+    pub late: u64,
 }
 
 impl Link {
@@ -143,7 +143,7 @@ impl Link {
 
     /// Stays for a while after the last ACK: if that was lost, the server sends the last block again (RFC 1350, section 6).
     pub fn dally(&mut self, time: Option<Duration>, last: Block) -> Result<(), Failure> {
-        let lossy = self.tally.resent + self.tally.repeated > 0;
+        let lossy = self.tally.resent + self.tally.late > 0;
         let time = time.unwrap_or(if lossy { self.patience.first * 2 } else { Duration::ZERO });
         let (until, mut buffer) = (Instant::now() + time, Self::buffer());
         loop {

@@ -27,24 +27,24 @@ fn in_lock_step(link: &mut Link, sink: &mut Sink, agreed: &Agreed) -> Result<Blo
                     return Ok(last);
                 }
             }
-            packet => came_again(link, &packet, last, sink.is_empty())?,
+            // It comes again because our ACK was lost.
+            Packet::Data { block, .. } if block == last && !sink.is_empty() => link.repeat()?,
+            packet => late(link, &packet, sink)?,
         }
     }
 }
 // [/lockstep]
 
-/// A packet that is not the next block. If it is the last one again, our ACK was lost: it is due once more. An older one
-/// is a late copy, and its ACK would be news to nobody. Whatever else it is does not belong here.
-pub fn came_again(link: &mut Link, packet: &Packet<'_>, last: Block, is_first: bool) -> Result<(), Failure> {
+/// A packet that is neither the next block nor the last one again. A block that comes late is passed over: its ACK would be
+/// news to nobody. What has no place in a transfer ends it.
+pub fn late(link: &mut Link, packet: &Packet<'_>, sink: &Sink) -> Result<(), Failure> {
     match packet {
-        Packet::Data { block, .. } if !is_first => {
-            link.tally.repeated += 1;
-            if *block == last { link.repeat() } else { Ok(()) }
+        Packet::Data { .. } => {
+            link.tally.late += 1;
+            Ok(())
         }
-        // Later than late: nothing of this transfer has come yet.
-        Packet::Data { .. } => Ok(()),
         // The ACK of block 0 was lost.
-        Packet::Oack(_) if is_first => link.repeat(),
+        Packet::Oack(_) if sink.is_empty() => link.repeat(),
         Packet::Oack(_) => Ok(()),
         other => Err(Failure::unexpected(other.opcode())),
     }

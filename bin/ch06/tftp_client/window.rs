@@ -3,7 +3,7 @@
 use crate::agree::Agreed;
 use crate::failure::Failure;
 use crate::link::Link;
-use crate::receive::came_again;
+use crate::receive::late;
 use crate::sink::Sink;
 use netkata::tftp::{Block, Packet};
 
@@ -35,7 +35,8 @@ pub fn receive(link: &mut Link, sink: &mut Sink, agreed: &Agreed) -> Result<Bloc
                     gap_told = true;
                 }
             }
-            packet => came_again(link, &packet, last, sink.is_empty())?,
+            Packet::Data { block, .. } if block == last && !sink.is_empty() => link.repeat()?,
+            packet => late(link, &packet, sink)?,
         }
     }
 }
