@@ -125,7 +125,7 @@ fn ping(peer: SocketAddr, mtu: usize, headers: Headers, patience: Duration) -> R
             return exit::say(format_args!("ping: {why}: {needs}"));
         }
     };
-    let most = mtu.min(headers.longest_packet()) - headers.ip - headers.udp;
+    let most = mtu.min(headers.longest_packet()).saturating_sub(headers.ip + headers.udp);
     match pinger.longest(headers.least(), most, patience)? {
         Some(data) => {
             let packet = count(data + headers.udp + headers.ip, "octet");

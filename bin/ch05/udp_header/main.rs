@@ -144,7 +144,7 @@ fn decode(args: &Decode) -> Result<()> {
     }
     let fault = udp::decode(datagram, between).err();
     show::dump(datagram, fault.as_ref().map(udp::Fault::offset))?;
-    fault.map_or(Ok(()), |fault| Err(wrong(fault.to_string())))?;
+    fault.map_or(Ok(()), |fault| Err(wrong(show::fault(fault, datagram, between))))?;
     show::fields(datagram, between)
 }
 

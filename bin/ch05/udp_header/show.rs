@@ -5,7 +5,7 @@ use netkata::exit::say;
 use netkata::hexdump::{self, hex, text};
 use netkata::human::count;
 use netkata::wire::checksum::{PseudoHeader, fold, sum};
-use netkata::wire::udp::{self, Checked, Header, NO_CHECKSUM, PROTOCOL, field};
+use netkata::wire::udp::{self, Checked, Fault, Header, NO_CHECKSUM, PROTOCOL, field};
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -36,6 +36,19 @@ pub fn dump(octets: &[u8], wrong: Option<usize>) -> Result<()> {
         say(format_args!("{}^^", " ".repeat(FIRST + EACH * at)))?;
     }
     lines.try_for_each(say)
+}
+
+/// What is wrong. A capture on the sending host may be too early: there, a network card has yet to finish the checksum, and
+/// what stands in its place is the sum of the pseudo header. On loopback, nobody ever finishes it.
+pub fn fault(fault: Fault, octets: &[u8], between: Option<(IpAddr, IpAddr)>) -> String {
+    if let (Fault::WrongChecksum { found, .. }, Some((from, to)), Some(start)) = (fault, between, octets.first_chunk())
+    {
+        let pseudo = PseudoHeader::new(from, to, PROTOCOL, Header::parse(start).length.into());
+        if fold(sum(pseudo.octets())) == found {
+            return format!("{fault}; it is the sum of the pseudo header, left to the network card to go on with");
+        }
+    }
+    fault.to_string()
 }
 
 /// A line for each field: its name, where it is, its octets, what they mean. The datagram is one that is right.

@@ -32,6 +32,11 @@ pub fn program() -> Program {
         .check("names_a_length_too_short", "a length below 8 is an error", too_short)
         .check("names_a_length_beyond", "a length beyond the end of the octets is an error", beyond)
         .check("names_a_wrong_checksum", "a wrong checksum is an error, and what it should be is said", wrong)
+        .check(
+            "knows_an_unfinished_checksum",
+            "a checksum that was left to the network card is named as such",
+            unfinished,
+        )
         .check("says_what_it_cannot_check", "without addresses, nothing is said of the checksum but that", unknown)
         .check("takes_none_over_ipv4", "over IPv4, a checksum of zero means that there is none", none_v4)
         .check("refuses_none_over_ipv6", "over IPv6, there must be a checksum", none_v6)
@@ -384,6 +389,18 @@ fn wrong(s: &mut Scene) -> Outcome {
     decode(s, &right, from, other)?;
     let should = digits(&datagram(from, other, words.as_bytes())[6..8]);
     marked(s, &right, 6, &format!("it should be {should}")).because(ADDRESSES)
+}
+
+/// What a capture on the sending host shows: the sum of the pseudo header, not inverted.
+fn unfinished(s: &mut Scene) -> Outcome {
+    let (from, to, words) = (ipv4(s), ipv4(s), s.phrase());
+    let mut octets = datagram(from, to, words.as_bytes());
+    let pseudo = [octets_of(from.ip()), octets_of(to.ip()), vec![0, 17], octets[4..6].to_vec()].concat();
+    octets[6..8].copy_from_slice(&(!ones_complement(&pseudo)).to_be_bytes());
+    decode(s, &octets, from, to)?;
+    marked(s, &octets, 6, "it is the sum of the pseudo header, left to the network card to go on with").because(
+        "ethtool(8), tx-checksum: the card makes the checksum, after a capture on this host has seen the datagram",
+    )
 }
 
 /// The same port of the host next to it.

@@ -91,10 +91,18 @@ fn nc_answers() -> Done {
     says(&client, "high water at 7:41\n")
 }
 
+/// Whoever does not read what socat brings breaks its pipe; and after the question, it leaves half a second to answer, unless told
+/// otherwise.
 fn socat_answers() -> Done {
-    let socat = theirs(&["socat", "UDP4-RECVFROM:0,bind=127.0.0.1", "SYSTEM:echo low water at noon"])?;
+    let socat = theirs(&[
+        "socat",
+        "-t",
+        "10",
+        "UDP4-RECVFROM:0,bind=127.0.0.1",
+        "SYSTEM:read question; echo low water at noon",
+    ])?;
     let port = udp_port_of(&socat)?;
-    let mut client = ours("udp_daytime_client", &[&format!("127.0.0.1:{port}")])?;
+    let mut client = ours("udp_daytime_client", &[&format!("127.0.0.1:{port}"), "--timeout", "5s"])?;
     ends(&mut client, 0)?;
     says(&client, "low water at noon\n")
 }
