@@ -74,7 +74,8 @@ pub fn reply(socket: &UdpSocket, octets: &[u8], question: &Received) -> io::Resu
     Ok(())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::super::{bind, connect, receive};
     use super::*;

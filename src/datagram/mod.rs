@@ -95,7 +95,7 @@ pub fn route_mtu(peer: SocketAddr) -> Option<u32> {
         use nix::sys::socket::{getsockopt, sockopt};
         // The option of IPv4 alone is wrapped; an interface has one MTU for both.
         let socket = connect_one(peer).ok()?;
-        return u32::try_from(getsockopt(&socket, sockopt::IpMtu).ok()?).ok();
+        u32::try_from(getsockopt(&socket, sockopt::IpMtu).ok()?).ok()
     }
     #[cfg(not(target_os = "linux"))]
     None

@@ -35,7 +35,7 @@ pub fn program() -> Program {
         .check("hears_no_refusal_unconnected", "not connected, it does not hear that the server's port is closed", deaf)
         .with(&["--timeout", "200ms"])
         .check("hears_a_refusal_connected", "connected, it hears that the port is closed, and says so", hears_refusal)
-        .with(&["--timeout", "5s"])
+        .with(&["--timeout", "60s"])
         .check("sends_one_datagram", "with --send, one datagram leaves, from the address that it says", sends_one)
         .finished_only()
         .check("sends_an_empty_datagram", "--send '' is a datagram of no octets", sends_empty)

@@ -70,7 +70,7 @@ pub fn program() -> Program {
         .check("leaves_when_nobody_reads", "who reads its output has gone: it ends", nobody_reads)
         .with(&["--timeout", "5s"])
         .check("sends_no_longer_line", "a line that no datagram can hold is an error, and not sent", too_long)
-        .with(&["--timeout", "5s"])
+        .with(&["--timeout", "200ms"])
         .check("names_a_bad_peer", "a bad address is named in one line", common::names_a_bad_peer)
         .finished_only()
 }
