@@ -123,10 +123,14 @@ impl<H: Hook> Relay<'_, H> {
             let mut fds = vec![PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
             fds.extend(sources.iter().map(|(port, _)| PollFd::new(port.as_fd(), PollFlags::POLLIN)));
             wait(&mut fds, self.time_left(stop))?;
-            let ready: Vec<usize> = (0..sources.len()).filter(|i| fds[i + 1].any() == Some(true)).collect();
-            for i in ready {
-                let (port, source) = &sources[i];
-                self.attend(port, *source, &mut buffer)?;
+            for ((port, source), fd) in sources.iter().zip(&fds[1..]) {
+                let told = fd.revents().unwrap_or(PollFlags::empty());
+                if told.contains(PollFlags::POLLERR) {
+                    self.hear_refusals(port, *source);
+                }
+                if !told.is_empty() {
+                    self.attend(port, *source, &mut buffer)?;
+                }
             }
             self.deliver_what_is_due();
             self.forget();
@@ -139,9 +143,8 @@ impl<H: Hook> Relay<'_, H> {
         next.into_iter().flatten().min().map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Something is waiting at one of our sockets.
+    /// Something is waiting at one of our sockets. All that is goes on, before poll(2) is asked again.
     fn attend(&mut self, port: &Port, source: Source, buffer: &mut [u8]) -> io::Result<()> {
-        self.hear_refusals(port, source);
         for _ in 0..TURN {
             match port.receive(buffer) {
                 Ok(Some(came)) => self.pass(source, came, &buffer[..came.len]),
