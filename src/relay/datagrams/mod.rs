@@ -237,19 +237,8 @@ impl<H: Hook> Relay<'_, H> {
         }
     }
 
-    /// A client or a door that has been forgotten meanwhile gets nothing.
     fn send(&mut self, parcel: Parcel, octets: &[u8]) {
-        let Some(client) = self.clients.known(parcel.client) else { return };
-        let (port, to, here, source) = match parcel.from {
-            From::Client => {
-                let to = SocketAddr::new(self.upstream.ip(), parcel.port);
-                (client.upstream.clone(), scoped(to, self.upstream), None, Source::Upstream(parcel.client))
-            }
-            From::Server => {
-                let Some(door) = self.doors.get(parcel.port) else { return };
-                (door, parcel.client, client.here, Source::Door(parcel.port))
-            }
-        };
+        let Some((port, to, here, source)) = self.route(parcel) else { return };
         if parcel.foreign {
             return self.send_as_a_stranger(&port, octets, to);
         }
@@ -262,6 +251,19 @@ impl<H: Hook> Relay<'_, H> {
         if let (Err(e), Some((hook, path))) = (sent, self.path(parcel.client, parcel.port)) {
             hook.unsent(path, parcel.from, &e);
         }
+    }
+
+    /// By which socket it leaves, where it goes, and from which address of ours. Nowhere, when the client or the door has
+    /// been forgotten meanwhile.
+    fn route(&mut self, parcel: Parcel) -> Option<(Rc<Port>, SocketAddr, Option<IpAddr>, Source)> {
+        let client = self.clients.known(parcel.client)?;
+        Some(match parcel.from {
+            From::Client => {
+                let to = scoped(SocketAddr::new(self.upstream.ip(), parcel.port), self.upstream);
+                (client.upstream.clone(), to, None, Source::Upstream(parcel.client))
+            }
+            From::Server => (self.doors.get(parcel.port)?, parcel.client, client.here, Source::Door(parcel.port)),
+        })
     }
 
     /// From a port that is open for this moment only.
