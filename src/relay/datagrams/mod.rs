@@ -123,10 +123,14 @@ impl<H: Hook> Relay<'_, H> {
             let mut fds = vec![PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
             fds.extend(sources.iter().map(|(port, _)| PollFd::new(port.as_fd(), PollFlags::POLLIN)));
             wait(&mut fds, self.time_left(stop))?;
-            let ready: Vec<usize> = (0..sources.len()).filter(|i| fds[i + 1].any() == Some(true)).collect();
-            for i in ready {
-                let (port, source) = &sources[i];
-                self.attend(port, *source, &mut buffer)?;
+            for ((port, source), fd) in sources.iter().zip(&fds[1..]) {
+                let told = fd.revents().unwrap_or(PollFlags::empty());
+                if told.contains(PollFlags::POLLERR) {
+                    self.hear_refusals(port, *source);
+                }
+                if !told.is_empty() {
+                    self.attend(port, *source, &mut buffer)?;
+                }
             }
             self.deliver_what_is_due();
             self.forget();
@@ -139,9 +143,8 @@ impl<H: Hook> Relay<'_, H> {
         next.into_iter().flatten().min().map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Something is waiting at one of our sockets.
+    /// Something is waiting at one of our sockets. All that is goes on, before poll(2) is asked again.
     fn attend(&mut self, port: &Port, source: Source, buffer: &mut [u8]) -> io::Result<()> {
-        self.hear_refusals(port, source);
         for _ in 0..TURN {
             match port.receive(buffer) {
                 Ok(Some(came)) => self.pass(source, came, &buffer[..came.len]),
@@ -234,19 +237,8 @@ impl<H: Hook> Relay<'_, H> {
         }
     }
 
-    /// A client or a door that has been forgotten meanwhile gets nothing.
     fn send(&mut self, parcel: Parcel, octets: &[u8]) {
-        let Some(client) = self.clients.known(parcel.client) else { return };
-        let (port, to, here, source) = match parcel.from {
-            From::Client => {
-                let to = SocketAddr::new(self.upstream.ip(), parcel.port);
-                (client.upstream.clone(), scoped(to, self.upstream), None, Source::Upstream(parcel.client))
-            }
-            From::Server => {
-                let Some(door) = self.doors.get(parcel.port) else { return };
-                (door, parcel.client, client.here, Source::Door(parcel.port))
-            }
-        };
+        let Some((port, to, here, source)) = self.route(parcel) else { return };
         if parcel.foreign {
             return self.send_as_a_stranger(&port, octets, to);
         }
@@ -259,6 +251,19 @@ impl<H: Hook> Relay<'_, H> {
         if let (Err(e), Some((hook, path))) = (sent, self.path(parcel.client, parcel.port)) {
             hook.unsent(path, parcel.from, &e);
         }
+    }
+
+    /// By which socket it leaves, where it goes, and from which address of ours. Nowhere, when the client or the door has
+    /// been forgotten meanwhile.
+    fn route(&mut self, parcel: Parcel) -> Option<(Rc<Port>, SocketAddr, Option<IpAddr>, Source)> {
+        let client = self.clients.known(parcel.client)?;
+        Some(match parcel.from {
+            From::Client => {
+                let to = scoped(SocketAddr::new(self.upstream.ip(), parcel.port), self.upstream);
+                (client.upstream.clone(), to, None, Source::Upstream(parcel.client))
+            }
+            From::Server => (self.doors.get(parcel.port)?, parcel.client, client.here, Source::Door(parcel.port)),
+        })
     }
 
     /// From a port that is open for this moment only.
