@@ -66,8 +66,10 @@ impl Scene {
         Ok(self.subject()?.processor_time().saturating_sub(before))
     }
 
-    /// Open descriptors of the subject (/proc/PID/fd). `None` where there is no /proc.
+    /// Open descriptors of the subject (/proc/PID/fd), once it has nothing to do: a server says where it listens before it
+    /// has opened all that it needs. `None` where there is no /proc.
     pub fn descriptors(&mut self) -> Outcome<Option<usize>> {
+        self.subject()?.wait_until_still(PATIENCE);
         Ok(self.subject()?.descriptors())
     }
 
@@ -75,7 +77,7 @@ impl Scene {
     pub fn expect_descriptors(&mut self, most: usize) -> Outcome {
         let mut wait = Wait::new(PATIENCE, &self.queue);
         loop {
-            match self.descriptors()? {
+            match self.subject()?.descriptors() {
                 Some(open) if open > most && wait.until().is_none() => {
                     return Err(Failure::new(
                         // Not their number: it depends on what the grader's own parent left open.
