@@ -143,9 +143,10 @@ while True:
     Ok(())
 }
 
-/// Each scene has a client of its own, and socat a process for each.
+/// Each scene has a client of its own, and socat a process for each datagram. (Its UDP-LISTEN hands its socket to the process that
+/// serves the first client, and is away for a moment before it has another.)
 fn interloper_asks_socat() -> Done {
-    let socat = theirs(&["socat", "UDP-LISTEN:0,bind=127.0.0.1,fork", "PIPE"])?;
+    let socat = theirs(&["socat", "UDP-RECVFROM:0,bind=127.0.0.1,fork", "PIPE"])?;
     let address = format!("127.0.0.1:{}", udp_port_of(&socat)?);
     let mut interloper = ours("interloper", &[&address, "--timeout", "10s"])?;
     ends(&mut interloper, 0)?;
