@@ -4,7 +4,7 @@ use netkata::error::{Attempt, Result};
 use netkata::tftp::{ErrorCode, Packet};
 use nix::sys::signal::{SigSet, Signal};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +47,10 @@ impl Cleanup {
             let _ = socket.send_to(&octets, server);
         }
         state.remove_part();
+        if io::stderr().is_terminal() {
+            // What the shell says next is not for the line of the progress bar.
+            let _ = writeln!(io::stderr());
+        }
         // With the lock held: nothing can get its name now.
         std::process::exit(128 + signal as i32)
     }
