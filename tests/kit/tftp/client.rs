@@ -3,6 +3,7 @@
 use super::{ack, data, error_code, oack, request};
 use crate::datagram::Datagrams;
 use crate::failure::{Because, Failure, Outcome};
+use crate::patience::PATIENCE;
 use crate::scene::Scene;
 use netkata::{hexdump, human};
 use std::net::SocketAddr;
@@ -50,6 +51,21 @@ impl TftpClient {
     /// As [`TftpClient::ask`], with options.
     pub fn ask_for(&mut self, name: &str, options: &[(&str, &str)]) -> Outcome {
         self.request(&request(1, name.as_bytes(), "octet", options))
+    }
+
+    /// As [`TftpClient::ask`], again and again until an answer comes, as clients do: what finds a full buffer is lost. Returns the
+    /// answer.
+    pub fn ask_until_answered(&mut self, name: &str) -> Outcome<Vec<u8>> {
+        let mut answer = Err(Failure::default());
+        for _ in 0..8 {
+            self.ask(name)?;
+            answer = self.within(Duration::from_millis(500)).receive();
+            if answer.is_ok() {
+                break;
+            }
+        }
+        self.within(PATIENCE);
+        answer
     }
 
     /// Sends these octets to the known port. What is expected next comes from another one.
