@@ -54,7 +54,7 @@ impl Desk {
         if let Err(refusal) = refused {
             let asked =
                 Packet::parse(octets).map_or_else(|_| hexdump::text(octets, SHOWN), |packet| packet.to_string());
-            log(format_args!("{client}: refused {asked} by {refusal}"));
+            log(format_args!("{client}: refused {asked}: {}", refusal.why));
             add(&self.tally.refused, 1);
             // Even an ERROR comes from a port of its own. Without one there is none: the client will ask again.
             if let Ok(peer) = Peer::open(local, client, self.rules.patience) {
@@ -65,7 +65,7 @@ impl Desk {
 
     fn start(&self, octets: &[u8], request: &Request<'_>, local: IpAddr, client: SocketAddr) -> Result<(), Refusal> {
         if Mode::of(request.mode) != Some(Mode::Octet) {
-            return Err(Refusal::new(ErrorCode::ILLEGAL_OPERATION, "only mode octet (binary) is served"));
+            return Err(Refusal::new(ErrorCode::ILLEGAL_OPERATION, "only mode octet is served"));
         }
         // The client lost patience, or the network sent it twice: the transfer's own timer takes care of both.
         if self.running.has(client, octets) {

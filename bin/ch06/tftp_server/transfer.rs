@@ -37,7 +37,7 @@ impl Transfer {
             Err(refusal) => {
                 // Before anybody hears that it is over.
                 drop(seat);
-                log(format_args!("{client}: refused {name} by {refusal}"));
+                log(format_args!("{client}: refused {name}: {}", refusal.why));
                 add(&self.tally.refused, 1);
                 return peer.tell(refusal.code, &refusal.why);
             }
