@@ -89,15 +89,17 @@ pub fn connect_one(peer: SocketAddr) -> io::Result<UdpSocket> {
 
 /// The largest packet that the way to `peer` takes in one piece, in octets, headers included, as far as this machine knows
 /// (ip(7), `IP_MTU`). `None` where the kernel does not tell. Nothing is sent.
+#[cfg(target_os = "linux")]
 pub fn route_mtu(peer: SocketAddr) -> Option<u32> {
-    #[cfg(target_os = "linux")]
-    {
-        use nix::sys::socket::{getsockopt, sockopt};
-        // The option of IPv4 alone is wrapped; an interface has one MTU for both.
-        let socket = connect_one(peer).ok()?;
-        u32::try_from(getsockopt(&socket, sockopt::IpMtu).ok()?).ok()
-    }
-    #[cfg(not(target_os = "linux"))]
+    use nix::sys::socket::{getsockopt, sockopt};
+    let socket = connect_one(peer).ok()?;
+    // The option has IPv4 in its name, and Linux answers it for both versions.
+    u32::try_from(getsockopt(&socket, sockopt::IpMtu).ok()?).ok()
+}
+
+/// As on Linux, where the kernel tells.
+#[cfg(not(target_os = "linux"))]
+pub fn route_mtu(_: SocketAddr) -> Option<u32> {
     None
 }
 

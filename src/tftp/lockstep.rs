@@ -1,7 +1,6 @@
 //! Lock-step, as RFC 1350 has it: a block, its ACK, the next block.
 
-use super::peer::{End, Peer};
-use super::{Block, Content, DATA_HEADER, Packet, field};
+use super::{Block, Content, DATA_HEADER, End, Packet, Peer, field};
 use std::time::Instant;
 
 /// Sends a packet until it is acknowledged: [`super::Patience::sends`] times at most.

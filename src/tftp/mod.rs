@@ -17,6 +17,7 @@
 
 mod block;
 mod content;
+mod end;
 mod error_code;
 mod fault;
 mod grant;
@@ -34,13 +35,14 @@ pub mod window;
 
 pub use block::Block;
 pub use content::Content;
+pub use end::End;
 pub use error_code::ErrorCode;
 pub use fault::{Fault, What};
 pub use grant::Grants;
 pub use opcode::Opcode;
 pub use options::{BLKSIZE, Misuse, Options, Pair, TIMEOUT, WINDOWSIZE, pairs};
 pub use packet::Packet;
-pub use peer::{End, Ender, Patience, Peer};
+pub use peer::{Ender, Patience, Peer};
 pub use request::{LONGEST_REQUEST, Mode, Request};
 pub use root::{Refusal, Root};
 

@@ -5,13 +5,9 @@
 //! not connected, and looks at each sender.
 
 use super::refusal::{self, is_soft};
-use super::segments;
-use super::{ErrorCode, Opcode, Packet};
-use crate::error::{cause_text, is_timeout};
-use crate::hexdump;
-use crate::human::count;
+use super::{End, ErrorCode, Opcode, Packet, segments};
+use crate::error::is_timeout;
 use socket2::{Domain, Protocol, Socket, Type};
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::sync::Arc;
@@ -20,8 +16,6 @@ use std::time::{Duration, Instant};
 
 /// Octets taken of one datagram. A sender hears ACKs, of 4, and an ERROR, whose text a person should read.
 const BUFFER: usize = 2 * 1024;
-/// Octets of an ERROR's text that are kept.
-const SHOWN: usize = 100;
 /// A receive timeout that is so near to the one in force is not worth a system call.
 const NEAR: Duration = Duration::from_millis(1);
 
@@ -32,43 +26,6 @@ pub struct Patience {
     pub timeout: Duration,
     /// How often the same is sent, the first time included.
     pub sends: u32,
-}
-
-/// Why a transfer ended before its time.
-#[derive(Debug)]
-pub enum End {
-    /// The other side sent an ERROR.
-    Told(ErrorCode, String),
-    /// No answer, however often it was sent.
-    Silent(u32),
-    /// The other side's host refuses what is sent to that port (ICMP).
-    Gone,
-    /// Another thread called [`Ender::end`].
-    Called,
-    /// The socket fails.
-    Socket(io::Error),
-    /// The file fails, or is no longer what it was.
-    File(io::Error),
-}
-
-impl End {
-    /// An ERROR came.
-    pub fn told(code: ErrorCode, message: &[u8]) -> Self {
-        Self::Told(code, hexdump::text(message, SHOWN))
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Told(code, message) if message.is_empty() => write!(f, "the client sent ERROR {code}"),
-            Self::Told(code, message) => write!(f, "the client sent ERROR {code}: {message}"),
-            Self::Silent(sends) => write!(f, "no answer to {}", count(*sends as usize, "packet")),
-            Self::Gone => f.write_str("the client has gone: its port is closed"),
-            Self::Called => f.write_str("ended for another request from that port"),
-            Self::Socket(e) | Self::File(e) => f.write_str(&cause_text(e)),
-        }
-    }
 }
 
 /// The other side of a transfer, by a socket with a port of its own.

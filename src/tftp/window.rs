@@ -1,7 +1,6 @@
 //! Windows (RFC 7440): several blocks on their way, one ACK for all of them.
 
-use super::peer::{End, Peer};
-use super::{Block, Content, DATA_HEADER, Packet};
+use super::{Block, Content, DATA_HEADER, End, Packet, Peer};
 use std::time::Instant;
 
 /// Blocks that were not acknowledged yet, each as the datagram that it is, one behind the other.

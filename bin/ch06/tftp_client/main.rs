@@ -55,7 +55,7 @@ fn get(args: &Args) -> Result<(), Failed> {
     let mut sink = Sink::open(args, &cleanup).map_err(Failed::plain)?;
     let started = Instant::now();
     let (mut link, agreed) = ask::in_turn(args, &servers, &sink, &cleanup)?;
-    sink.expect(&agreed, args.progress());
+    sink.prepare(&agreed, args.progress());
     receive::file(&mut link, &mut sink, &agreed)
         .and_then(|last| finish(args, &mut link, sink, last, started.elapsed()))
         .map_err(|e| Failed::new(args, link.server, link.give_up(e)))

@@ -88,7 +88,7 @@ impl Sink {
     }
 
     /// The transfer begins.
-    pub fn expect(&mut self, agreed: &Agreed, progress: Progress) {
+    pub fn prepare(&mut self, agreed: &Agreed, progress: Progress) {
         self.tsize = agreed.tsize;
         self.progress = progress.of(agreed.tsize);
     }
