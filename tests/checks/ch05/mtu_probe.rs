@@ -2,7 +2,7 @@
 
 use crate::checks::common;
 use netkata_kit::prelude::*;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
 const EMSGSIZE: &str = "udp(7): with path MTU discovery, a send that is longer than the path MTU fails with EMSGSIZE";
 const SENT: &str = "RFC 768: a datagram that was sent is not known to have arrived; only what comes back tells";
@@ -98,15 +98,25 @@ fn service() -> Outcome<UdpSocket> {
     socket.map_err(|e| Failure::new("a UDP port", netkata::error::cause_text(&e)))
 }
 
+/// The next datagram. A read with a timeout ends with EINTR when a signal comes (signal(7)), and children of other checks end.
+fn next(server: &UdpSocket, buffer: &mut [u8]) -> std::io::Result<(usize, SocketAddr)> {
+    loop {
+        match server.recv_from(buffer) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 /// Starts the program, waits for the longest datagram, once more, from another port than those of the search, and answers that
 /// with what `answer` makes of it. Returns its length, when the program has ended.
 fn answered(s: &mut Scene, answer: impl Fn(&[u8]) -> Vec<u8>) -> Outcome<usize> {
     let lost = |e: std::io::Error| Failure::new("a datagram", netkata::error::cause_text(&e));
     let (server, mut buffer) = (service()?, vec![0; 65_536]);
     s.run_with(&[&server.local_addr().map_err(lost)?.to_string()])?;
-    let (_, first) = server.recv_from(&mut buffer).map_err(lost)?;
+    let (_, first) = next(&server, &mut buffer).map_err(lost)?;
     loop {
-        let (len, from) = server.recv_from(&mut buffer).map_err(lost)?;
+        let (len, from) = next(&server, &mut buffer).map_err(lost)?;
         if from != first {
             server.send_to(&answer(&buffer[..len]), from).map_err(lost)?;
             s.expect_exit(0, Duration::from_secs(5))?;
