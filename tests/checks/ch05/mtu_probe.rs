@@ -9,7 +9,6 @@ const SENT: &str = "RFC 768: a datagram that was sent is not known to have arriv
 
 pub fn program() -> Program {
     Program::finished(5, "mtu_probe")
-        .varies()
         .check("computes_for_ipv4", "of an MTU, 20 octets are for IPv4 and 8 for UDP", payload_v4)
         .check("computes_for_ipv6", "of an MTU, 40 octets are for IPv6 and 8 for UDP", payload_v6)
         .check("knows_the_least_mtu", "IPv4 needs an MTU of 68, IPv6 one of 1,280", least)
@@ -20,7 +19,6 @@ pub fn program() -> Program {
         .check("tells_another_answer", "an answer with other octets is no echo", answer)
         .check("tells_a_refusal", "a refusal by the peer's host tells that the datagram got there", refused)
         .check("claims_nothing_without_an_answer", "that a datagram was sent does not say that it arrived", silence)
-        .with(&["--timeout", "80ms"])
         .check("asks_with_icmp", "--ping asks with echoes, or says what it needs for that", pings)
         .check("names_a_bad_peer", "a bad address is named in one line", common::names_a_bad_peer)
         .finished_only()
@@ -28,7 +26,9 @@ pub fn program() -> Program {
 
 fn run(s: &mut Scene, arguments: &[&str]) -> Outcome {
     s.journal.note(format!("mtu_probe {}", arguments.join(" ")));
-    s.run_with(arguments)
+    s.run_with(arguments)?;
+    s.subject()?.stdout.wait_for_end(Duration::from_secs(5));
+    Ok(())
 }
 
 fn ends_well(s: &mut Scene) -> Outcome {
@@ -91,14 +91,36 @@ fn most(s: &mut Scene) -> Outcome {
     Ok(())
 }
 
-/// The longest datagram, once more, from another port than those of the search: its length, and who sent it. Of the search,
-/// some are lost: they are more than a receive buffer holds.
-fn once_more(server: &mut UdpUpstream) -> Outcome<(usize, SocketAddr)> {
-    let (_, first) = server.receive()?;
+/// A socket that nobody writes a journal of: which of the search's datagrams find room in its receive buffer is chance.
+fn service() -> Outcome<UdpSocket> {
+    let socket = UdpSocket::bind("127.0.0.1:0");
+    let socket = socket.and_then(|socket| socket.set_read_timeout(Some(Duration::from_secs(4))).map(|()| socket));
+    socket.map_err(|e| Failure::new("a UDP port", netkata::error::cause_text(&e)))
+}
+
+/// The next datagram. A read with a timeout ends with EINTR when a signal comes (signal(7)), and children of other checks end.
+fn next(server: &UdpSocket, buffer: &mut [u8]) -> std::io::Result<(usize, SocketAddr)> {
     loop {
-        let (octets, sender) = server.receive()?;
-        if sender != first {
-            return Ok((octets.len(), sender));
+        match server.recv_from(buffer) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// Starts the program, waits for the longest datagram, once more, from another port than those of the search, and answers that
+/// with what `answer` makes of it. Returns its length, when the program has ended.
+fn answered(s: &mut Scene, answer: impl Fn(&[u8]) -> Vec<u8>) -> Outcome<usize> {
+    let lost = |e: std::io::Error| Failure::new("a datagram", netkata::error::cause_text(&e));
+    let (server, mut buffer) = (service()?, vec![0; 65_536]);
+    s.run_with(&[&server.local_addr().map_err(lost)?.to_string()])?;
+    let (_, first) = next(&server, &mut buffer).map_err(lost)?;
+    loop {
+        let (len, from) = next(&server, &mut buffer).map_err(lost)?;
+        if from != first {
+            server.send_to(&answer(&buffer[..len]), from).map_err(lost)?;
+            s.expect_exit(0, Duration::from_secs(5))?;
+            return Ok(len);
         }
     }
 }
@@ -113,9 +135,7 @@ fn said_mtu(s: &mut Scene) -> Outcome<usize> {
 
 /// Loopback has an MTU of 65,536 nearly everywhere; whatever it is, both ways to know it agree.
 fn finds(s: &mut Scene) -> Outcome {
-    let mut server = s.start_client_udp()?;
-    let (sent, from) = once_more(&mut server).because(EMSGSIZE)?;
-    server.reply(from, b"enough")?;
+    let sent = answered(s, |_| b"enough".to_vec()).because(EMSGSIZE)?;
     s.expect_output(" over IPv4\n")?;
     let mtu = said_mtu(s)?;
     let longest = (mtu - 28).min(65_507);
@@ -130,8 +150,7 @@ fn finds(s: &mut Scene) -> Outcome {
         netkata::human::thousands(longest),
         netkata::human::thousands(longest + 1)
     ))
-    .because(EMSGSIZE)?;
-    s.expect_exit(0, Duration::from_secs(5))
+    .because(EMSGSIZE)
 }
 
 /// The port is silent. Not every machine has IPv6.
@@ -141,6 +160,7 @@ fn finds_v6(s: &mut Scene) -> Outcome {
         return Ok(());
     };
     s.run_with(&[&address.to_string(), "--timeout", "20ms"])?;
+    s.subject()?.stdout.wait_for_end(Duration::from_secs(5));
     s.expect_output(" over IPv6\n")?;
     let mtu = said_mtu(s)?;
     s.expect_output("the longest datagram that it takes: ")?;
@@ -154,23 +174,16 @@ fn finds_v6(s: &mut Scene) -> Outcome {
 }
 
 fn echo(s: &mut Scene) -> Outcome {
-    let mut server = s.start_client_udp()?;
-    let (length, from) = once_more(&mut server)?;
-    let filling: Vec<u8> = b"mtu_probe ".iter().copied().cycle().take(length).collect();
-    server.reply(from, &filling)?;
+    let length = answered(s, <[u8]>::to_vec)?;
     let all = netkata::human::count(length, "octet");
-    s.expect_output(&format!("sent once more: it came back, all {all}: so it gets there, and back\n")).because(SENT)?;
-    ends_well(s)
+    s.expect_output(&format!("sent once more: it came back, all {all}: so it gets there, and back\n")).because(SENT)
 }
 
 fn answer(s: &mut Scene) -> Outcome {
     let words = s.phrase();
-    let mut server = s.start_client_udp()?;
-    let (_, from) = once_more(&mut server)?;
-    server.reply(from, words.as_bytes())?;
+    answered(s, |_| words.clone().into_bytes())?;
     s.expect_output("sent once more: an answer came: so it gets there\n")
-        .because("an answer of a few octets says nothing of how long a datagram may be on the way back")?;
-    ends_well(s)
+        .because("an answer of a few octets says nothing of how long a datagram may be on the way back")
 }
 
 /// Each probe is refused, and the next send reports it.
@@ -178,6 +191,7 @@ fn refused(s: &mut Scene) -> Outcome {
     let server = s.upstream_udp()?;
     server.refuse()?;
     s.run_with(&[&server.address().to_string()])?;
+    s.subject()?.stdout.wait_for_end(Duration::from_secs(5));
     s.expect_output("sent once more: refused by the peer's host: so it gets there\n")
         .because("RFC 1122 §4.1.3.3: a refusal comes from the host itself, about a datagram that has reached it")?;
     ends_well(s)
@@ -185,7 +199,10 @@ fn refused(s: &mut Scene) -> Outcome {
 
 fn silence(s: &mut Scene) -> Outcome {
     let start = Instant::now();
-    let _silent = s.start_client_udp()?;
+    let silent = service()?;
+    let address = silent.local_addr().map_err(|e| Failure::new("an address", netkata::error::cause_text(&e)))?;
+    s.run_with(&[&address.to_string(), "--timeout", "80ms"])?;
+    s.subject()?.stdout.wait_for_end(Duration::from_secs(5));
     s.expect_output("sent once more: twice no answer within 80ms; it was sent, and nobody knows more\n")
         .because(SENT)?;
     common::not_before(start, ms(160))
@@ -198,7 +215,6 @@ fn pings(s: &mut Scene) -> Outcome {
     let server = s.upstream_udp()?;
     server.refuse()?;
     s.run_with(&[&server.address().to_string(), "--ping"])?;
-    s.expect_output("sent once more: ")?;
     s.expect_exit(0, Duration::from_secs(10))
         .because("what one way of asking cannot tell does not make the other fail")?;
     s.expect_output("\nping: ").because("RFC 1191 §1: ICMP tells the path MTU; echoes are answered where UDP is not")

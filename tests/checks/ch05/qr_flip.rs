@@ -149,8 +149,8 @@ fn sender(s: &mut Scene) -> Outcome {
     a.send(&first)?;
     b.send(&second)?;
     let why = "recvfrom(2): every datagram brings its sender's address, and it has to stay with the query";
-    b.expect(&to_second).because(why)?;
     a.expect(&to_first).because(why)?;
+    b.expect(&to_second).because(why)?;
     b.expect_silence(ms(30)).because(why)
 }
 

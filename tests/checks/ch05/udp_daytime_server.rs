@@ -3,6 +3,7 @@
 use crate::checks::common;
 use crate::checks::daytime::{LINE, ONE_LINE, ZONES, expect_time, text};
 use jiff::{Timestamp, tz::Offset};
+use netkata_kit::datagram::Datagrams;
 use netkata_kit::prelude::*;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -47,6 +48,11 @@ fn asked(s: &mut Scene, question: &[u8]) -> Outcome<Vec<u8>> {
     c.receive()
 }
 
+/// As [`Datagrams::expect_silence`], without the time of day in what it says.
+fn nothing_more(c: &mut Datagrams, time: Duration) -> Outcome {
+    c.expect_silence(time).map_err(|failure| Failure::new(failure.expected_words(), "a datagram"))
+}
+
 /// Any line end will do here: it has a check of its own.
 fn expect_answer(answer: &[u8]) -> Outcome {
     if answer.len() >= 10 {
@@ -82,7 +88,7 @@ fn one_datagram(s: &mut Scene) -> Outcome {
     let mut c = s.datagrams()?;
     c.send(b"\n")?;
     let answer = c.receive()?;
-    c.expect_silence(ms(40)).because(ONE_LINE)?;
+    nothing_more(&mut c, ms(40)).because(ONE_LINE)?;
     match answer.iter().filter(|o| **o == b'\n').count() {
         1 if answer.ends_with(b"\n") && answer.len() <= LINE => Ok(()),
         n => Err(Failure::new("one line", format!("{n} line ends, {} octets", answer.len()))).because(ONE_LINE),
@@ -149,7 +155,7 @@ fn sender(s: &mut Scene) -> Outcome {
     b.receive().because(why)?;
     a.send(b"\n")?;
     a.receive().because(why)?;
-    b.expect_silence(ms(40)).because(why)
+    nothing_more(&mut b, ms(40)).because(why)
 }
 
 /// Two addresses of loopback. Elsewhere than on Linux, the second must be set up first.
@@ -174,7 +180,7 @@ fn mirror(s: &mut Scene) -> Outcome {
         return Ok(());
     };
     twin.send(b"\n")?;
-    twin.expect_silence(ms(100)).because(MIRROR)?;
+    nothing_more(&mut twin, ms(100)).because(MIRROR)?;
     expect_answer(&asked(s, b"\n")?)
 }
 
@@ -190,7 +196,7 @@ fn rate(s: &mut Scene) -> Outcome {
     for _ in 0..3 {
         expect_answer(&c.receive()?)?;
     }
-    c.expect_silence(ms(1050)).because(why)?;
+    nothing_more(&mut c, ms(1050)).because(why)?;
     expect_answer(&asked(s, b"\n").because("a limit for each second begins anew with the next")?)
 }
 

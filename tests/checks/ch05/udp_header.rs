@@ -91,10 +91,12 @@ fn digits(octets: &[u8]) -> String {
     hex(octets, usize::MAX).replace(' ', "")
 }
 
-/// Runs it, and shows with what.
+/// Runs it to the end of its output, and shows with what: a message is the same each time.
 fn run(s: &mut Scene, arguments: &[&str]) -> Outcome {
     s.journal.note(format!("udp_header {}", arguments.join(" ")));
-    s.run_with(arguments)
+    s.run_with(arguments)?;
+    s.subject()?.stdout.wait_for_end(Duration::from_secs(5));
+    Ok(())
 }
 
 fn ends_well(s: &mut Scene) -> Outcome {
