@@ -329,7 +329,8 @@ fn shows_the_port(s: &mut Scene) -> Outcome {
     let (transfer, [answer, more]) = go_on(s, &mut upstream, &mut client)?;
     let why = "a record is evidence: who looks for the transfer in it looks for its port";
     // The first conversation: its beginning, and the question.
-    (shown(s)?, shown(s)?);
+    shown(s)?;
+    shown(s)?;
     let (ours, opening) = (client.address()?, shown(s)?);
     if opening != format!("B ({ours} to {transfer})") {
         let wanted = "a line `B (… to udp://…)` with the port that answers";
