@@ -93,7 +93,8 @@ fn leaves(s: &mut Scene) -> Outcome {
     c.expect(&lines(0..100))
         .because("RFC 864: the service continues until the calling user terminates the connection")?;
     s.keep(c);
-    Ok(())
+    // A thread that panics takes a moment to say so.
+    s.wait_until_still(ms(500)).map(drop)
 }
 
 fn makes_room(s: &mut Scene) -> Outcome {
