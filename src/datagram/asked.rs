@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, AsRawFd};
 pub(super) struct Room(pub [u8; 128]);
 
 /// Asks the kernel to tell which address a datagram came to. A socket that is bound to one address knows.
-pub(super) fn ask(socket: &impl AsFd, bound: SocketAddr) -> io::Result<()> {
+pub(crate) fn ask(socket: &impl AsFd, bound: SocketAddr) -> io::Result<()> {
     if !bound.ip().is_unspecified() {
         return Ok(());
     }
@@ -30,11 +30,13 @@ pub(super) fn ask(socket: &impl AsFd, bound: SocketAddr) -> io::Result<()> {
 }
 
 /// The address in what the kernel told. A multicast group is no address to answer from, and a broadcast none either: for
-/// those, `ipi_spec_dst` is the interface's own.
+/// those, `ipi_spec_dst` is the interface's own. It is not there for what came before the kernel was asked.
 pub(super) fn told(message: ControlMessageOwned) -> Option<IpAddr> {
+    let v4 = |address: libc::in_addr| Ipv4Addr::from(address.s_addr.to_ne_bytes());
     match message {
         ControlMessageOwned::Ipv4PacketInfo(info) => {
-            Some(IpAddr::V4(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes())))
+            let plain = |ip: &Ipv4Addr| !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast());
+            [v4(info.ipi_spec_dst), v4(info.ipi_addr)].into_iter().find(plain).map(IpAddr::V4)
         }
         ControlMessageOwned::Ipv6PacketInfo(info) => {
             let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
@@ -50,10 +52,18 @@ pub(super) fn told(message: ControlMessageOwned) -> Option<IpAddr> {
 /// As sendmsg(2). None of them says anything about the next answer: a sender may be out of reach (`ENETUNREACH`), forbidden
 /// (`EPERM`), or false (port 0), and an answer may be too long (`EMSGSIZE`).
 pub fn reply(socket: &UdpSocket, octets: &[u8], question: &Received) -> io::Result<()> {
-    let Some(from) = question.to else {
-        return socket.send_to(octets, question.from).map(drop);
+    send_from(socket, octets, question.from, question.to)
+}
+
+/// Sends a datagram, from this address of ours if there is a choice.
+///
+/// # Errors
+/// As [`reply`].
+pub fn send_from(socket: &UdpSocket, octets: &[u8], to: SocketAddr, from: Option<IpAddr>) -> io::Result<()> {
+    let Some(from) = from else {
+        return socket.send_to(octets, to).map(drop);
     };
-    let (parts, to) = ([IoSlice::new(octets)], SockaddrStorage::from(question.from));
+    let (parts, to) = ([IoSlice::new(octets)], SockaddrStorage::from(to));
     let send = |control| sendmsg(socket.as_raw_fd(), &parts, &[control], MsgFlags::empty(), Some(&to));
     // The interface is left to the route.
     match from {

@@ -3,9 +3,10 @@
 //! A UDP socket has no accept(2): every datagram brings its sender's address along. And what does not fit the buffer is
 //! thrown away by the kernel, without a word unless it is asked (recv(2), `MSG_TRUNC`).
 
-mod asked;
+pub(crate) mod asked;
+pub mod refusal;
 
-pub use asked::reply;
+pub use asked::{reply, send_from};
 
 use crate::addr::{Network, resolve, resolve_listen};
 use crate::context::{Context, Ready};

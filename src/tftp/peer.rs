@@ -4,8 +4,9 @@
 //! so by ERROR 5, and changes nothing. A connected socket would never show a stranger, so nobody could tell him; this one is
 //! not connected, and looks at each sender.
 
-use super::refusal::{self, is_soft};
+use super::refusal::{is_about, is_soft};
 use super::{End, ErrorCode, Opcode, Packet, segments};
+use crate::datagram::refusal;
 use crate::error::is_timeout;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -163,7 +164,7 @@ impl Peer {
 
     /// Whether an error of the socket is about the other side. An unreachable network may come back.
     fn look_at(&self, e: io::Error) -> Result<(), End> {
-        if refusal::is_about(&self.socket, self.address) {
+        if is_about(&self.socket, self.address) {
             return Err(End::Gone);
         }
         if is_soft(&e) { Ok(()) } else { Err(End::Socket(e)) }

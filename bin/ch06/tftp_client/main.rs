@@ -27,7 +27,6 @@ mod patience;
 mod port;
 mod progress;
 mod receive;
-mod refusal;
 mod sink;
 mod source;
 mod window;

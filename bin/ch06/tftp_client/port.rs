@@ -2,8 +2,7 @@
 
 use crate::cleanup::Cleanup;
 use crate::failure::Failure;
-use crate::refusal;
-use netkata::datagram;
+use netkata::datagram::{self, refusal};
 use netkata::error;
 use netkata::tftp::{ErrorCode, Opcode, Packet};
 use socket2::SockRef;
@@ -32,7 +31,7 @@ impl Port {
         let any: SocketAddr =
             if server.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
         let socket = UdpSocket::bind(any)?;
-        refusal::report(&socket, server)?;
+        refusal::ask(&socket, server)?;
         let (armed, cleanup) = (Duration::ZERO, cleanup.clone());
         Ok(Self { socket, server, transfer: None, armed, stranger: None, complaint: None, cleanup })
     }
