@@ -160,7 +160,7 @@ fn netascii() -> Done {
     let to = folder.beside("got");
     let mut client = theirs(&["tftp", "-m", "ascii", "127.0.0.1", &port, "-c", "get", &Folder::name(513), &to])?;
     ends(&mut client, 0)?;
-    crate::says(&client, "Error code 4: only mode octet is served\n")
+    crate::says(&client, "Error code 4: only mode octet (binary) is served\n")
 }
 
 /// The chapter's own figures: 75,352 octets are 148 blocks.
