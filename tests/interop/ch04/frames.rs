@@ -1,6 +1,6 @@
 //! Frames of type, length and value, made and read by others: python3's `struct`, and octets that a person types.
 
-use crate::{Test, ends, our_server, ours, says, theirs};
+use crate::{PATIENCE, Test, ends, our_server, ours, says, theirs};
 use netkata_kit::Failure;
 use netkata_kit::subject::Subject;
 
@@ -65,11 +65,10 @@ fn nc_types_octets() -> Done {
     nc.end_input();
     says(&nc, "\u{2}\0\0\0\u{4}Alma\u{1}\0\0\0\u{1}~")?;
     ends(&mut nc, 0)?;
-    let logged = server.stderr.all();
-    if logged.contains("[String] \"Alma\"\n") && logged.contains("[Binary] 7e\n") {
-        return Ok(());
+    for line in ["[String] \"Alma\"\n", "[Binary] 7e\n"] {
+        server.stderr.contains(line, PATIENCE).map_err(|(logged, _)| Failure::new("both values in the log", logged))?;
     }
-    Err(Failure::new("both values in the log", logged))
+    Ok(())
 }
 
 /// What nc shows is enough to see what was wrong.
