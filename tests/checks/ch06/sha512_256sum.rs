@@ -79,6 +79,7 @@ fn unreadable(s: &mut Scene) -> Outcome {
     let words = s.phrase();
     file(s, "tides.txt", words.as_bytes())?;
     s.run_with(&["ebb.txt", "tides.txt"])?;
+    s.let_output_end()?;
     s.expect_line(&format!("{}  tides.txt", hash(words.as_bytes())))
         .because("standard output is for hashes: what stands there in place of one will be taken for one")?;
     s.expect_output_end()?;

@@ -22,7 +22,7 @@ pub fn program() -> Program {
     let program = Program::finished(6, "tftp_server");
     let program = lockstep::checks(ports::first(program));
     let program = ports::more(requests::checks(program));
-    let program = windows::checks(options::checks(program));
+    let program = windows::checks(ports::last(options::checks(program)));
     let program = process::checks(files::checks(program));
     program
         .check("ends_on_sigterm", "SIGTERM ends an idle server", common::ends_on_sigterm)

@@ -114,6 +114,12 @@ impl Scene {
         Err(Failure::octets(line.as_bytes(), got.as_bytes(), state))
     }
 
+    /// Waits until nothing more can come on standard output, so that a message shows all of it.
+    pub fn let_output_end(&mut self) -> Outcome {
+        self.subject()?.stdout.wait_for_end(PATIENCE);
+        Ok(())
+    }
+
     /// Waits for the end of standard output; what comes before it is too much.
     pub fn expect_output_end(&mut self) -> Outcome {
         let output = self.subject()?.stdout.clone();
