@@ -26,7 +26,7 @@ const LATE: Duration = Duration::from_secs(1);
 /// When to send again, and when to give up.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// How long to wait for the first answer before the same is sent again.
+    /// How long to wait for an answer before the same is sent again: the longest, and the first of [`Peer::rto`].
     pub timeout: Duration,
     /// How often the same is sent, the first time included.
     pub sends: u32,
