@@ -22,7 +22,6 @@
 //! | read and write IP and UDP headers | [`wire`] |
 //! | cut a stream into frames: type, length, value | [`tlv`] |
 //! | read and write TFTP packets | [`tftp`] |
-//! | wait as long as answers take | [`rtt`] |
 //! | read and write durations as people do | [`human`] |
 //! | read the kernel's socket tables, or ask for one port or connection | [`proc_net`], [`sock_diag`], [`sys`] |
 
@@ -48,7 +47,6 @@ pub mod load;
 pub mod lossy;
 pub mod proc_net;
 pub mod relay;
-pub mod rtt;
 pub mod slots;
 pub mod sock_diag;
 pub mod socket_file;

@@ -5,10 +5,10 @@
 //! not connected, and looks at each sender.
 
 use super::refusal::{is_about, is_soft};
-use super::{End, ErrorCode, Opcode, Packet, segments};
+use super::{End, ErrorCode, Opcode, Packet, Rto, segments};
 use crate::datagram::refusal;
 use crate::error::is_timeout;
-use crate::rtt::Rto;
+
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket};

@@ -1,6 +1,6 @@
 //! How long to wait before the last packet is sent again, and how often.
 
-use netkata::rtt::Rto;
+use netkata::tftp::Rto;
 use std::time::{Duration, Instant};
 
 /// The longest wait, as a multiple of the first.
