@@ -11,16 +11,20 @@ use std::time::Instant;
 pub fn deliver(peer: &mut Peer, packet: &[u8], block: Block) -> Result<(), End> {
     for attempt in 0..peer.patience.sends {
         peer.send(packet, attempt)?;
-        let deadline = Instant::now() + peer.patience.timeout;
-        while let Some(datagram) = peer.receive(deadline)? {
+        let (sent, wait) = (Instant::now(), peer.rto.wait());
+        while let Some(datagram) = peer.receive(sent + wait)? {
             match Packet::parse(datagram) {
-                Ok(Packet::Ack { block: acked }) if acked == block => return Ok(()),
+                Ok(Packet::Ack { block: acked }) if acked == block => {
+                    peer.rto.answered(attempt > 0, sent.elapsed());
+                    return Ok(());
+                }
                 Ok(Packet::Error { code, message }) => return Err(End::told(code, message)),
                 // An ACK that comes twice, or late. Whoever answers it with DATA gets two ACKs for that, and so on for ever:
                 // the Sorcerer's Apprentice (RFC 1123, section 4.2.3.1). Only the deadline sends again.
                 _ => {}
             }
         }
+        peer.rto.back_off();
     }
     Err(End::Silent(peer.patience.sends))
 }

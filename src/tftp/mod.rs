@@ -13,7 +13,7 @@
 //! [`Fault::is_incomplete`] still tells the two apart: the first points at a buffer that was too short.
 //!
 //! The sending side of a transfer is here as well: the other side's port ([`Peer`]), a file below a folder ([`Root`]), its blocks
-//! ([`Content`]), one at a time ([`lockstep`]) or several ([`window`]).
+//! ([`Content`]), one at a time ([`lockstep`]) or several ([`window`]). How long either side waits, [`Rto`] knows.
 
 mod block;
 mod content;
@@ -29,6 +29,7 @@ mod peer;
 mod refusal;
 mod request;
 mod root;
+mod rto;
 mod segments;
 mod shown;
 pub mod window;
@@ -45,6 +46,7 @@ pub use packet::Packet;
 pub use peer::{Ender, Patience, Peer};
 pub use request::{LONGEST_REQUEST, Mode, Request};
 pub use root::{Refusal, Root};
+pub use rto::Rto;
 
 /// The port that requests go to. The transfer itself runs between two ports that both sides pick (RFC 1350, section 4).
 pub const PORT: u16 = 69;

@@ -5,9 +5,10 @@
 //! not connected, and looks at each sender.
 
 use super::refusal::{is_about, is_soft};
-use super::{End, ErrorCode, Opcode, Packet, segments};
+use super::{End, ErrorCode, Opcode, Packet, Rto, segments};
 use crate::datagram::refusal;
 use crate::error::is_timeout;
+
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket};
@@ -19,11 +20,13 @@ use std::time::{Duration, Instant};
 const BUFFER: usize = 2 * 1024;
 /// A receive timeout that is so near to the one in force is not worth a system call.
 const NEAR: Duration = Duration::from_millis(1);
+/// So long after a deadline, what is here already still counts: on a busy machine, this thread may have waited for its turn.
+const LATE: Duration = Duration::from_secs(1);
 
 /// When to send again, and when to give up.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// How long to wait for an answer before the same is sent again.
+    /// How long to wait for an answer before the same is sent again: the longest, and the first of [`Peer::rto`].
     pub timeout: Duration,
     /// How often the same is sent, the first time included.
     pub sends: u32,
@@ -36,6 +39,8 @@ pub struct Peer {
     address: SocketAddr,
     /// Rules for what is sent from here on.
     pub patience: Patience,
+    /// How long to wait for an answer: at first as long as `patience` says.
+    pub rto: Rto,
     /// The kernel does not cut a window into packets here.
     one_by_one: bool,
     /// The receive timeout that is in force.
@@ -72,8 +77,8 @@ impl Peer {
         socket.bind(&local.into())?;
         socket.set_read_timeout(Some(patience.timeout))?;
         let (armed, called) = (patience.timeout, Arc::new(AtomicBool::new(false)));
-        let (socket, buffer) = (Arc::new(UdpSocket::from(socket)), vec![0; BUFFER]);
-        Ok(Self { socket, address, patience, one_by_one: false, armed, called, buffer, resent: 0, strangers: 0 })
+        let (socket, buffer, rto) = (Arc::new(socket.into()), vec![0; BUFFER], Rto::new(patience.timeout));
+        Ok(Self { socket, address, patience, rto, one_by_one: false, armed, called, buffer, resent: 0, strangers: 0 })
     }
 
     /// Who it is.
@@ -127,31 +132,32 @@ impl Peer {
     /// # Errors
     /// As [`Peer::send`].
     pub fn receive(&mut self, deadline: Instant) -> Result<Option<&[u8]>, End> {
+        let mut empty = false;
         let len = loop {
-            if !self.arm(deadline)? {
+            let now = Instant::now();
+            if now >= deadline && (empty || now > deadline + LATE) {
                 return Ok(None);
             }
+            self.arm(deadline.saturating_duration_since(now))?;
+            empty = false;
             match self.socket.recv_from(&mut self.buffer) {
                 Ok((len, from)) if (from.ip(), from.port()) == (self.address.ip(), self.address.port()) => break len,
                 Ok((len, from)) => self.correct(len, from),
-                Err(e) if is_timeout(&e) => {}
+                Err(e) if is_timeout(&e) => empty = true,
                 Err(e) => self.look_at(e)?,
             }
         };
         Ok(Some(&self.buffer[..len]))
     }
 
-    /// Lets recv(2) wait until the deadline, and no longer. `false`: it has passed.
-    fn arm(&mut self, deadline: Instant) -> Result<bool, End> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(false);
-        }
+    /// Lets recv(2) wait so long, and no longer. Zero would mean for ever.
+    fn arm(&mut self, left: Duration) -> Result<(), End> {
+        let left = left.max(NEAR);
         if self.armed.abs_diff(left) > NEAR {
             self.socket.set_read_timeout(Some(left)).map_err(End::Socket)?;
             self.armed = left;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// A stranger is told that he has the wrong port, unless he only says so himself: two that correct each other would never stop.

@@ -39,15 +39,20 @@ fn deliver(peer: &mut Peer, window: &Window) -> Result<usize, End> {
     for attempt in 0..peer.patience.sends {
         let old = if attempt == 0 { window.old } else { window.blocks };
         peer.send_all(window.packets(), window.stride, old)?;
-        let deadline = Instant::now() + peer.patience.timeout;
-        while let Some(datagram) = peer.receive(deadline)? {
+        let (sent, wait) = (Instant::now(), peer.rto.wait());
+        while let Some(datagram) = peer.receive(sent + wait)? {
             match Packet::parse(datagram) {
-                Ok(Packet::Ack { block }) if window.index(block) < window.blocks => return Ok(window.index(block) + 1),
+                Ok(Packet::Ack { block }) if window.index(block) < window.blocks => {
+                    // The round trip of a block that was sent once: those of an earlier window went out before.
+                    peer.rto.answered(attempt > 0 || window.index(block) < window.old, sent.elapsed());
+                    return Ok(window.index(block) + 1);
+                }
                 Ok(Packet::Error { code, message }) => return Err(End::told(code, message)),
                 // An ACK of an earlier window, as in lock-step.
                 _ => {}
             }
         }
+        peer.rto.back_off();
     }
     Err(End::Silent(peer.patience.sends))
 }

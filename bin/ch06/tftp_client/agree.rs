@@ -11,6 +11,8 @@ pub struct Agreed {
     pub blksize: usize,
     /// Blocks before each ACK.
     pub windowsize: u16,
+    /// Seconds before a packet is sent again, if they were agreed on.
+    pub timeout: Option<u8>,
     /// Octets in the file, if the server tells.
     pub tsize: Option<u64>,
 }
@@ -18,7 +20,7 @@ pub struct Agreed {
 impl Agreed {
     /// RFC 1350's own: what holds when a server knows no options.
     pub fn plain() -> Self {
-        Self { blksize: BLOCK_SIZE, windowsize: 1, tsize: None }
+        Self { blksize: BLOCK_SIZE, windowsize: 1, timeout: None, tsize: None }
     }
 
     /// What the server grants: nothing that was not asked for, and no more than that. An option that it leaves out is refused,
@@ -52,6 +54,7 @@ impl Agreed {
         Ok(Self {
             blksize: got.blksize.map_or(plain.blksize, usize::from),
             windowsize: got.windowsize.unwrap_or(plain.windowsize),
+            timeout: got.timeout,
             tsize: got.tsize,
         })
     }

@@ -32,13 +32,14 @@ pub struct Args {
     /// Ask for so many blocks before each ACK
     #[arg(long, value_name = "BLOCKS", value_parser = clap::value_parser!(u16).range(*WINDOWSIZE.start() as i64..=*WINDOWSIZE.end() as i64))]
     windowsize: Option<u16>,
-    /// Ask the server to repeat itself after so many seconds
+    /// Agree with the server that both wait so many seconds, whatever the round trip
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u8).range(*TIMEOUT.start() as i64..=*TIMEOUT.end() as i64))]
     timeout_option: Option<u8>,
     /// Ask for no options at all: plain RFC 1350
     #[arg(long, conflicts_with_all = ["blksize", "windowsize", "timeout_option"])]
     no_options: bool,
-    /// How long to wait before the last packet is sent again; doubled each time, up to eight times
+    /// How long to wait before the last packet is sent again, at first: then as long as answers take, 200ms at least and this
+    /// at most; doubled each time, up to eight times this
     #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = human::parse_limit)]
     pub timeout: Duration,
     /// How often in a row the last packet is sent again

@@ -8,6 +8,7 @@ use crate::link::Link;
 use crate::sink::Sink;
 use netkata::tftp::{Block, ErrorCode, Mode, Options, Packet, Request, pairs};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Asks the addresses of a name in turn, as long as they are refused: nobody is there, or not under this version of IP.
 pub fn in_turn(args: &Args, servers: &[SocketAddr], sink: &Sink, cleanup: &Cleanup) -> Result<(Link, Agreed), Failed> {
@@ -61,6 +62,9 @@ fn ask(link: &mut Link, name: &[u8], asked: &Options, sink: &Sink) -> Result<Agr
                 sink.has_room_for(&agreed)?;
                 link.blksize = agreed.blksize;
                 link.make_room_for(agreed.blksize * usize::from(agreed.windowsize));
+                if let Some(seconds) = agreed.timeout {
+                    link.agree_on(Duration::from_secs(seconds.into()));
+                }
                 // Block 0 is the OACK itself: with its ACK, the server may begin.
                 link.send(&Packet::ack(Block(0)))?;
                 return Ok(agreed);

@@ -23,6 +23,8 @@ pub struct Link {
     /// The last block that the server was told of.
     pub acked: Block,
     patience: Patience,
+    /// When the last datagram came.
+    came: Instant,
     /// A datagram that was looked at and put back.
     held: Option<Vec<u8>>,
     pub tally: Tally,
@@ -41,8 +43,8 @@ impl Link {
     pub fn open(server: SocketAddr, args: &Args, cleanup: &Cleanup) -> Result<Self, Failure> {
         let port = Port::open(server, cleanup).map_err(Failure::Network)?;
         let patience = Patience::new(args.timeout, args.retries);
-        let (last_sent, tally) = (Vec::new(), Tally::default());
-        Ok(Self { server, port, blksize: BLOCK_SIZE, last_sent, acked: Block(0), patience, held: None, tally })
+        let (last_sent, came, tally) = (Vec::new(), Instant::now(), Tally::default());
+        Ok(Self { server, port, blksize: BLOCK_SIZE, last_sent, acked: Block(0), patience, came, held: None, tally })
     }
 
     /// Room for any datagram at all: one that is longer than it may be is seen to be so, and not cut.
@@ -55,9 +57,15 @@ impl Link {
         self.port.make_room_for(window.saturating_mul(2));
     }
 
+    /// Both sides wait so long, whatever the round trip is (RFC 2349).
+    pub fn agree_on(&mut self, timeout: Duration) {
+        self.patience.agree(timeout);
+    }
+
     /// Sends something new: a request, or the ACK of something new.
     pub fn send(&mut self, octets: &[u8]) -> Result<(), Failure> {
         self.will_repeat(octets);
+        self.patience.measure(true);
         self.emit()
     }
 
@@ -65,12 +73,13 @@ impl Link {
     pub fn will_repeat(&mut self, octets: &[u8]) {
         self.last_sent.clear();
         self.last_sent.extend_from_slice(octets);
-        self.patience.restart();
+        self.patience.restart(self.came);
     }
 
     /// Sends it again. The wait goes on: who repeats itself for ever must not keep us here for ever.
     pub fn repeat(&mut self) -> Result<(), Failure> {
         self.tally.resent += 1;
+        self.patience.measure(false);
         self.emit()
     }
 
@@ -109,6 +118,7 @@ impl Link {
                 }
                 self.repeat()?;
             } else if let Some(len) = self.port.receive(buffer, left)? {
+                self.came = Instant::now();
                 return Ok(len);
             }
         }

@@ -3,7 +3,9 @@
 //!
 //! The client speaks first: a read request to the known port. Every answer comes from a port of its own, which stands for this
 //! transfer (RFC 1350, section 4): DATA of 512 octets, each acknowledged before the next goes. A shorter one is the last. What
-//! is not acknowledged within `--timeout` is sent again, `--retries` times in all. With `--payload`, one file answers to every
+//! is not acknowledged in time is sent again, `--retries` times in all. That time is `--timeout` until a round trip was measured;
+//! then it follows the round trip (RFC 6298), from 200 ms up to `--timeout`, and doubles as long as nothing comes. A client may
+//! ask for a time of its own. With `--payload`, one file answers to every
 //! name. With `--root`, the name is that of a file below the folder, and nothing above it can be had. Files are read only and as
 //! octets only: WRQ, netascii and mail are answered by an ERROR. TFTP asks nobody for a password.
 //!
@@ -44,7 +46,7 @@ struct Args {
     /// udp, udp4 or udp6
     #[arg(long, default_value = "udp")]
     network: Network,
-    /// Wait so long for an ACK, then send again
+    /// Wait so long for an ACK, then send again; later as long as ACKs take, 200ms at least and this at most
     #[arg(long, default_value = "6s", value_parser = human::parse_limit)]
     timeout: Duration,
     /// Send each packet so many times at most

@@ -6,7 +6,7 @@ use crate::shelf::Shelf;
 use crate::tally::{Tally, add};
 use netkata::exit::log;
 use netkata::human::{count, duration, round_to, thousands};
-use netkata::tftp::{BLOCK_SIZE, Block, Content, End, ErrorCode, Options, Pair, Peer, Request, lockstep, window};
+use netkata::tftp::{BLOCK_SIZE, Block, Content, End, ErrorCode, Options, Pair, Peer, Request, Rto, lockstep, window};
 use netkata::{datagram, hexdump};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ impl Transfer {
 
 fn send(peer: &mut Peer, content: &mut Content, granted: &Options) -> Result<(), End> {
     if let Some(seconds) = granted.timeout {
-        peer.patience.timeout = Duration::from_secs(seconds.into());
+        peer.rto = Rto::fixed(Duration::from_secs(seconds.into()));
     }
     if let Some(oack) = granted.oack() {
         // ACK 0 says that the client agrees (RFC 2347).
