@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | 2.1 | before the first round trip was measured, wait a time that was set | [`Rto::new`] |
 //! | 2.2, 2.3 | SRTT, the smoothed round trip, and RTTVAR, how far round trips are from it: RTO = SRTT + max(G, 4 RTTVAR) | [`Rto::answered`] |
-//! | 2.4 | never less than a floor; the RFC has a second, Linux 200 ms | [`FLOOR`] |
+//! | 2.4 | never less than a floor; the RFC has a second, Linux 200 ms | [`Rto::FLOOR`] |
 //! | 3 | Karn's rule: what was sent twice is no sample, for nobody knows which of the two was answered | [`Rto::answered`] |
 //! | 5.5 | each time that nothing comes, twice the wait, and so until there is a sample again | [`Rto::back_off`] |
 //!
@@ -12,9 +12,6 @@
 
 use std::time::Duration;
 
-/// The shortest wait that is estimated. An answer can be late for reasons that the round trip knows nothing of: the other side
-/// delays its acknowledgments, or waits for a disk, or for its turn on a processor.
-pub const FLOOR: Duration = Duration::from_millis(200);
 /// G: how exact the clock is that a wait is measured with. The kernel's timers count in ticks of some milliseconds.
 const GRANULARITY: Duration = Duration::from_millis(4);
 
@@ -38,10 +35,14 @@ struct Estimate {
 }
 
 impl Rto {
-    /// Waits `first` until a round trip was measured. What is estimated then is never longer, and never shorter than [`FLOOR`]:
+    /// The shortest wait that is estimated. An answer can be late for reasons that the round trip knows nothing of: the other side
+    /// delays its acknowledgments, or waits for a disk, or for its turn on a processor.
+    pub const FLOOR: Duration = Duration::from_millis(200);
+
+    /// Waits `first` until a round trip was measured. What is estimated then is never longer, and never shorter than [`Rto::FLOOR`]:
     /// where `first` is not above that, it stays.
     pub fn new(first: Duration) -> Self {
-        Self { adapts: first > FLOOR, ..Self::fixed(first) }
+        Self { adapts: first > Self::FLOOR, ..Self::fixed(first) }
     }
 
     /// Always `first`: a time that was agreed on.
@@ -56,7 +57,7 @@ impl Rto {
 
     /// How long to wait now.
     pub fn wait(&self) -> Duration {
-        let once = self.estimate.map_or(self.first, |estimate| estimate.rto().clamp(FLOOR, self.first));
+        let once = self.estimate.map_or(self.first, |estimate| estimate.rto().clamp(Self::FLOOR, self.first));
         once.saturating_mul(1 << self.doublings).min(self.longest)
     }
 
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn has_a_floor_and_a_ceiling() {
-        assert_eq!(after(6000, &[0, 1, 2]).wait(), FLOOR);
+        assert_eq!(after(6000, &[0, 1, 2]).wait(), Rto::FLOOR);
         assert_eq!(after(1000, &[900]).wait(), ms(1000));
     }
 
@@ -184,7 +185,7 @@ mod tests {
                     0 => rto.back_off(),
                     _ => rto.answered(event == 1, Duration::from_nanos(time)),
                 }
-                prop_assert!(rto.wait() >= first.min(FLOOR) && rto.wait() <= first.max(longest));
+                prop_assert!(rto.wait() >= first.min(Rto::FLOOR) && rto.wait() <= first.max(longest));
             }
         }
 

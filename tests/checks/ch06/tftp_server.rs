@@ -12,6 +12,8 @@ mod ports;
 mod process;
 #[path = "tftp_server/requests.rs"]
 mod requests;
+#[path = "tftp_server/timing.rs"]
+mod timing;
 #[path = "tftp_server/windows.rs"]
 mod windows;
 
@@ -22,7 +24,7 @@ pub fn program() -> Program {
     let program = Program::finished(6, "tftp_server");
     let program = lockstep::checks(ports::first(program));
     let program = ports::more(requests::checks(program));
-    let program = windows::checks(ports::last(options::checks(program)));
+    let program = timing::checks(windows::checks(ports::last(options::checks(program))));
     let program = process::checks(files::checks(program));
     program
         .check("ends_on_sigterm", "SIGTERM ends an idle server", common::ends_on_sigterm)

@@ -7,6 +7,7 @@ mod keeping;
 mod losses;
 mod options;
 mod strangers;
+mod timing;
 mod windows;
 
 use netkata_kit::prelude::*;
@@ -21,6 +22,7 @@ pub fn program() -> Program {
     let program = ending::checks(program);
     let program = options::checks(program);
     let program = windows::checks(program);
+    let program = timing::checks(program);
     keeping::checks(program)
 }
 
