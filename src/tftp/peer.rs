@@ -77,7 +77,7 @@ impl Peer {
         socket.bind(&local.into())?;
         socket.set_read_timeout(Some(patience.timeout))?;
         let (armed, called) = (patience.timeout, Arc::new(AtomicBool::new(false)));
-        let (socket, buffer, rto) = (Arc::new(socket.into()), vec![0; BUFFER], Rto::new(patience.timeout));
+        let (socket, buffer, rto) = (Arc::new(socket.into()), vec![0; BUFFER], Rto::new(patience.timeout, Rto::FLOOR));
         Ok(Self { socket, address, patience, rto, one_by_one: false, armed, called, buffer, resent: 0, strangers: 0 })
     }
 

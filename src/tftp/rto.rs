@@ -19,9 +19,10 @@ const GRANULARITY: Duration = Duration::from_millis(4);
 #[derive(Clone, Debug)]
 pub struct Rto {
     first: Duration,
+    /// No estimate is shorter.
+    floor: Duration,
     /// The longest wait, however often it was doubled.
     longest: Duration,
-    adapts: bool,
     estimate: Option<Estimate>,
     doublings: u32,
 }
@@ -35,19 +36,19 @@ struct Estimate {
 }
 
 impl Rto {
-    /// The shortest wait that is estimated. An answer can be late for reasons that the round trip knows nothing of: the other side
+    /// A floor that suits most networks. An answer can be late for reasons that the round trip knows nothing of: the other side
     /// delays its acknowledgments, or waits for a disk, or for its turn on a processor.
     pub const FLOOR: Duration = Duration::from_millis(200);
 
-    /// Waits `first` until a round trip was measured. What is estimated then is never longer, and never shorter than [`Rto::FLOOR`]:
+    /// Waits `first` until a round trip was measured. What is estimated then is never longer, and never shorter than `floor`:
     /// where `first` is not above that, it stays.
-    pub fn new(first: Duration) -> Self {
-        Self { adapts: first > Self::FLOOR, ..Self::fixed(first) }
+    pub fn new(first: Duration, floor: Duration) -> Self {
+        Self { floor: floor.min(first), ..Self::fixed(first) }
     }
 
     /// Always `first`: a time that was agreed on.
     pub fn fixed(first: Duration) -> Self {
-        Self { first, longest: first, adapts: false, estimate: None, doublings: 0 }
+        Self { first, floor: first, longest: first, estimate: None, doublings: 0 }
     }
 
     /// Lets doubled waits become this long. Otherwise none is longer than the first.
@@ -57,17 +58,18 @@ impl Rto {
 
     /// How long to wait now.
     pub fn wait(&self) -> Duration {
-        let once = self.estimate.map_or(self.first, |estimate| estimate.rto().clamp(Self::FLOOR, self.first));
+        let once = self.estimate.map_or(self.first, |estimate| estimate.rto().clamp(self.floor, self.first));
         once.saturating_mul(1 << self.doublings).min(self.longest)
     }
 
     /// An answer came, so long after the packet was sent. `again`: that was not the first time that it was sent.
     pub fn answered(&mut self, again: bool, after: Duration) {
-        if self.adapts && again {
+        let adapts = self.floor < self.first;
+        if adapts && again {
             return;
         }
         self.doublings = 0;
-        if self.adapts {
+        if adapts {
             self.estimate = Some(self.estimate.map_or_else(|| Estimate::first(after), |former| former.and(after)));
         }
     }
@@ -106,7 +108,7 @@ mod tests {
     }
 
     fn after(first: u64, samples: &[u64]) -> Rto {
-        let mut rto = Rto::new(ms(first));
+        let mut rto = Rto::new(ms(first), Rto::FLOOR);
         samples.iter().for_each(|&sample| rto.answered(false, ms(sample)));
         rto
     }
@@ -150,7 +152,7 @@ mod tests {
 
     #[test]
     fn may_double_beyond_the_first() {
-        let mut rto = Rto::new(ms(30)).up_to(ms(100));
+        let mut rto = Rto::new(ms(30), Rto::FLOOR).up_to(ms(100));
         let waits = [30, 60, 100, 100].map(ms);
         for wait in waits {
             assert_eq!(rto.wait(), wait);
@@ -175,17 +177,18 @@ mod tests {
         #[test]
         fn stays_within_its_bounds(
             first in 0u64..=u64::MAX,
+            floor in 0u64..=u64::MAX,
             longest in 0u64..=u64::MAX,
             events in prop::collection::vec((0u8..3, prop_oneof![0u64..10_000_000_000, 0u64..=u64::MAX]), 0..80),
         ) {
-            let (first, longest) = (Duration::from_nanos(first), Duration::from_nanos(longest));
-            let mut rto = Rto::new(first).up_to(longest);
+            let [first, floor, longest] = [first, floor, longest].map(Duration::from_nanos);
+            let mut rto = Rto::new(first, floor).up_to(longest);
             for (event, time) in events {
                 match event {
                     0 => rto.back_off(),
                     _ => rto.answered(event == 1, Duration::from_nanos(time)),
                 }
-                prop_assert!(rto.wait() >= first.min(Rto::FLOOR) && rto.wait() <= first.max(longest));
+                prop_assert!(rto.wait() >= first.min(floor) && rto.wait() <= first.max(longest));
             }
         }
 

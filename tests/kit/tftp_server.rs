@@ -3,14 +3,13 @@
 use crate::datagram::receive;
 use crate::failure::{Failure, Outcome};
 use crate::patience::{PATIENCE, RunQueue, Wait};
-use crate::tftp::Lateness;
 use netkata::tap::{Conversation, From, Journal, Transport};
 use netkata::tftp::{Block, ErrorCode, Mode, Opcode, Options, Packet, Request};
 use netkata::{error, hexdump, human};
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The port that requests go to. It shows itself as `127.0.0.1:40123`.
 pub struct TftpServer {
@@ -32,7 +31,6 @@ pub struct Transfer {
     conversation: usize,
     patience: Duration,
     queue: RunQueue,
-    lateness: Lateness,
     /// The request, as it came.
     pub request: Vec<u8>,
 }
@@ -119,8 +117,7 @@ impl TftpServer {
         let port = socket.local_addr().map_err(|e| unable(&e))?;
         let conversation = open(&self.journal, &self.subject, "grader", client, port);
         let (journal, patience, queue) = (self.journal.clone(), PATIENCE, self.queue.clone());
-        let lateness = Lateness::default();
-        Ok(Transfer { socket, client, journal, conversation, patience, queue, lateness, request })
+        Ok(Transfer { socket, client, journal, conversation, patience, queue, request })
     }
 }
 
@@ -139,8 +136,7 @@ impl Transfer {
         };
         let (socket, conversation) = open_port().map_err(|e| unable(&e))?;
         let (client, journal, patience) = (self.client, self.journal.clone(), self.patience);
-        let (queue, lateness, request) = (self.queue.clone(), Lateness::default(), Vec::new());
-        Ok(Transfer { socket, client, journal, conversation, patience, queue, lateness, request })
+        Ok(Transfer { socket, client, journal, conversation, patience, queue: self.queue.clone(), request: Vec::new() })
     }
 
     /// How long the following expectations wait.
@@ -156,7 +152,6 @@ impl Transfer {
 
     /// Sends a datagram, whatever it is.
     pub fn send(&mut self, octets: &[u8]) -> Outcome {
-        self.lateness.sending();
         self.journal.data(self.conversation, From::Server, octets);
         self.socket.send_to(octets, self.client).map(drop).map_err(|e| unable(&e))
     }
@@ -169,7 +164,6 @@ impl Transfer {
     /// As [`Transfer::data`], not in the dialogue: one of thousands.
     pub fn data_unseen(&mut self, block: u16, payload: &[u8]) -> Outcome {
         let octets = [&Packet::data_header(Block(block)), payload].concat();
-        self.lateness.sending();
         self.socket.send_to(&octets, self.client).map(drop).map_err(|e| unable(&e))
     }
 
@@ -191,35 +185,24 @@ impl Transfer {
         self.send(&emitted(&Packet::Error { code: ErrorCode(code), message })?)
     }
 
-    /// Waits for the ACK of this block; before it, the ACK that we were too slow to answer may come again.
+    /// Waits for the ACK of this block.
     pub fn expect_ack(&mut self, block: u16) -> Outcome {
         let expected = Packet::ack(Block(block));
-        loop {
-            let got = self.receive(&format!("ACK {block}"))?;
-            if got == expected {
-                self.lateness.note(&got);
-                return Ok(());
-            }
-            if !self.lateness.excuses(&got) {
-                return Err(Failure::octets(&expected, &got, "one datagram"));
-            }
-        }
+        let got = self.receive(&format!("ACK {block}"))?;
+        if got == expected { Ok(()) } else { Err(Failure::octets(&expected, &got, "one datagram")) }
     }
 
     /// As [`Transfer::expect_ack`], not in the dialogue: one of thousands.
     pub fn expect_ack_unseen(&mut self, block: u16) -> Outcome {
         let expected = Packet::ack(Block(block));
-        while let Some((got, from)) = receive(&self.socket, Wait::new(self.patience, &self.queue))? {
-            if got == expected && from == self.client {
-                self.lateness.note(&got);
-                return Ok(());
-            }
-            if !self.lateness.excuses(&got) {
+        match receive(&self.socket, Wait::new(self.patience, &self.queue))? {
+            Some((got, from)) if got == expected && from == self.client => Ok(()),
+            Some((got, _)) => {
                 self.journal.data(self.conversation, From::Client, &got);
-                return Err(Failure::octets(&expected, &got, "one datagram"));
+                Err(Failure::octets(&expected, &got, "one datagram"))
             }
+            None => Err(nothing(&format!("ACK {block}"), self.patience)),
         }
-        Err(nothing(&format!("ACK {block}"), self.patience))
     }
 
     /// Waits for an ERROR with this code; returns its message.
@@ -240,15 +223,16 @@ impl Transfer {
 
     /// Waits for `time` and expects no datagram.
     pub fn expect_silence(&mut self, time: Duration) -> Outcome {
-        let until = Instant::now() + time;
-        while let Some((octets, _)) = receive(&self.socket, until.saturating_duration_since(Instant::now()).into())? {
-            if !self.lateness.excuses(&octets) {
+        match receive(&self.socket, time.into())? {
+            None => {
+                self.journal.note(format!("silence for {}, as it should be", human::duration(time)));
+                Ok(())
+            }
+            Some((octets, _)) => {
                 self.journal.data(self.conversation, From::Client, &octets);
-                return Err(unwanted(&octets, time));
+                Err(unwanted(&octets, time))
             }
         }
-        self.journal.note(format!("silence for {}, as it should be", human::duration(time)));
-        Ok(())
     }
 
     /// Serves a file from its first block to its last, one ACK for each.

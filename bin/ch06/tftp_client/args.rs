@@ -38,10 +38,13 @@ pub struct Args {
     /// Ask for no options at all: plain RFC 1350
     #[arg(long, conflicts_with_all = ["blksize", "windowsize", "timeout_option"])]
     no_options: bool,
-    /// How long to wait before the last packet is sent again, at first: then as long as answers take, 200ms at least and this
-    /// at most; doubled each time, up to eight times this
+    /// How long to wait before the last packet is sent again; later as long as answers take, and this at most; doubled each
+    /// time, up to eight times this
     #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = human::parse_limit)]
     pub timeout: Duration,
+    /// However soon answers come, wait no less than this
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = human::parse_limit)]
+    pub min_timeout: Duration,
     /// How often in a row the last packet is sent again
     #[arg(short, long, value_name = "N", default_value_t = 5)]
     pub retries: u32,

@@ -63,7 +63,7 @@ fn ask(link: &mut Link, name: &[u8], asked: &Options, sink: &Sink) -> Result<Agr
                 link.blksize = agreed.blksize;
                 link.make_room_for(agreed.blksize * usize::from(agreed.windowsize));
                 if let Some(seconds) = agreed.timeout {
-                    link.agree_on(Duration::from_secs(seconds.into()));
+                    link.patience.agree(Duration::from_secs(seconds.into()));
                 }
                 // Block 0 is the OACK itself: with its ACK, the server may begin.
                 link.send(&Packet::ack(Block(0)))?;

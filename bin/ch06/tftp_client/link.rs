@@ -22,7 +22,7 @@ pub struct Link {
     last_sent: Vec<u8>,
     /// The last block that the server was told of.
     pub acked: Block,
-    patience: Patience,
+    pub patience: Patience,
     /// When the last datagram came.
     came: Instant,
     /// A datagram that was looked at and put back.
@@ -42,7 +42,7 @@ pub struct Tally {
 impl Link {
     pub fn open(server: SocketAddr, args: &Args, cleanup: &Cleanup) -> Result<Self, Failure> {
         let port = Port::open(server, cleanup).map_err(Failure::Network)?;
-        let patience = Patience::new(args.timeout, args.retries);
+        let patience = Patience::new(args.timeout, args.min_timeout, args.retries);
         let (last_sent, came, tally) = (Vec::new(), Instant::now(), Tally::default());
         Ok(Self { server, port, blksize: BLOCK_SIZE, last_sent, acked: Block(0), patience, came, held: None, tally })
     }
@@ -55,11 +55,6 @@ impl Link {
     /// A window of blocks comes at once, and the kernel has to keep it for us meanwhile, with what it needs itself.
     pub fn make_room_for(&self, window: usize) {
         self.port.make_room_for(window.saturating_mul(2));
-    }
-
-    /// Both sides wait so long, whatever the round trip is (RFC 2349).
-    pub fn agree_on(&mut self, timeout: Duration) {
-        self.patience.agree(timeout);
     }
 
     /// Sends something new: a request, or the ACK of something new.

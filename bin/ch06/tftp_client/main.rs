@@ -4,8 +4,8 @@
 //! on the two ports are the transfer, and what comes from elsewhere is refused with ERROR 5. Each block of the file comes in
 //! a datagram of its own and is acknowledged; one that is shorter than the others, or empty, is the last. Whoever waits too
 //! long sends its last packet again: here after `--timeout`, then after twice that, and so on up to eight times, `--retries`
-//! times in a row. Once a round trip was measured, the first of these waits follows it (RFC 6298), from 200 ms up to
-//! `--timeout`; with `--timeout-option`, both sides wait as long as it says. Blocks are counted in sixteen bits, and after 65,535 comes 0.
+//! times in a row. Once a round trip was measured, the first of these waits follows it (RFC 6298), from
+//! `--min-timeout` up to `--timeout`; with `--timeout-option`, both sides wait as long as it says. Blocks are counted in sixteen bits, and after 65,535 comes 0.
 //!
 //! The file gets its name when it is whole. Until then it is `.NAME.part-…` in the same folder, which is removed on every
 //! failure, Ctrl-C and SIGTERM (status 130 and 143). An existing file is replaced, unless `--no-clobber` is given. When

@@ -23,12 +23,12 @@ pub struct Patience {
 }
 
 impl Patience {
-    pub fn new(first: Duration, retries: u32) -> Self {
-        let (now, rto) = (Instant::now(), Rto::new(first).up_to(first.saturating_mul(LONGEST)));
+    pub fn new(first: Duration, least: Duration, retries: u32) -> Self {
+        let (now, rto) = (Instant::now(), Rto::new(first, least).up_to(first.saturating_mul(LONGEST)));
         Self { first, retries, rto, sent: 1, started: now, deadline: now + first, timed: false }
     }
 
-    /// This was agreed on: from here on, no wait is estimated.
+    /// Both sides wait so long, whatever the round trip is (RFC 2349).
     pub fn agree(&mut self, timeout: Duration) {
         self.first = timeout;
         self.rto = Rto::fixed(timeout).up_to(timeout.saturating_mul(LONGEST));

@@ -4,8 +4,8 @@
 //! The client speaks first: a read request to the known port. Every answer comes from a port of its own, which stands for this
 //! transfer (RFC 1350, section 4): DATA of 512 octets, each acknowledged before the next goes. A shorter one is the last. What
 //! is not acknowledged in time is sent again, `--retries` times in all. That time is `--timeout` until a round trip was measured;
-//! then it follows the round trip (RFC 6298), from 200 ms up to `--timeout`, and doubles as long as nothing comes. A client may
-//! ask for a time of its own. With `--payload`, one file answers to every
+//! then it follows the round trip (RFC 6298), from `--min-timeout` up to `--timeout`, and doubles as long as nothing comes. A
+//! client may ask for a time of its own. With `--payload`, one file answers to every
 //! name. With `--root`, the name is that of a file below the folder, and nothing above it can be had. Files are read only and as
 //! octets only: WRQ, netascii and mail are answered by an ERROR. TFTP asks nobody for a password.
 //!
@@ -46,9 +46,12 @@ struct Args {
     /// udp, udp4 or udp6
     #[arg(long, default_value = "udp")]
     network: Network,
-    /// Wait so long for an ACK, then send again; later as long as ACKs take, 200ms at least and this at most
+    /// Wait so long for an ACK, then send again; later as long as ACKs take, and this at most
     #[arg(long, default_value = "6s", value_parser = human::parse_limit)]
     timeout: Duration,
+    /// However soon ACKs come, wait no less than this
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = human::parse_limit)]
+    min_timeout: Duration,
     /// Send each packet so many times at most
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=255))]
     retries: u32,
@@ -87,6 +90,7 @@ struct Files {
 #[derive(Clone, Copy)]
 struct Rules {
     patience: Patience,
+    min_timeout: Duration,
     grants: Option<Grants>,
     verbose: bool,
 }
@@ -105,6 +109,7 @@ fn serve(args: &Args) -> Result<()> {
     let grants = Grants { blksize: args.max_blksize, windowsize: args.max_windowsize };
     let rules = Rules {
         patience: Patience { timeout: args.timeout, sends: args.retries },
+        min_timeout: args.min_timeout,
         grants: (!args.no_options).then_some(grants),
         verbose: args.verbose,
     };

@@ -44,6 +44,7 @@ impl Transfer {
         };
         let granted = self.grant(&peer, &content);
         log(format_args!("{client}: requested {name} ({})", described(&granted)));
+        peer.rto = Rto::new(self.rules.patience.timeout, self.rules.min_timeout);
         let start = Instant::now();
         let ended = send(&mut peer, &mut content, &granted);
         add(&self.tally.resent, peer.resent);

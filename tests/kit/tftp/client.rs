@@ -1,6 +1,6 @@
 //! A TFTP client that the grader plays, for subjects that serve.
 
-use super::{Lateness, ack, data, error_code, oack, request};
+use super::{ack, data, error_code, oack, request};
 use crate::datagram::Datagrams;
 use crate::failure::{Because, Failure, Outcome};
 use crate::patience::PATIENCE;
@@ -8,7 +8,7 @@ use crate::scene::Scene;
 use netkata::{hexdump, human};
 use std::net::SocketAddr;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// One port of the grader's. It asks the known port, and goes on with the port that answers.
 pub struct TftpClient {
@@ -16,7 +16,6 @@ pub struct TftpClient {
     known: SocketAddr,
     /// The last request was answered: the other half of the transfer's name is known.
     answered: bool,
-    lateness: Lateness,
 }
 
 impl Scene {
@@ -35,7 +34,7 @@ impl TftpClient {
     /// On this socket, which talks to the known port.
     pub fn over(talk: Datagrams) -> Self {
         let known = talk.peer();
-        Self { talk, known, answered: false, lateness: Lateness::default() }
+        Self { talk, known, answered: false }
     }
 
     /// How long the following expectations wait.
@@ -72,7 +71,6 @@ impl TftpClient {
     /// Sends these octets to the known port. What is expected next comes from another one.
     pub fn request(&mut self, octets: &[u8]) -> Outcome {
         self.answered = false;
-        self.lateness = Lateness::default();
         self.talk.turn_to(self.known);
         self.talk.send(octets)
     }
@@ -88,7 +86,6 @@ impl TftpClient {
 
     /// Sends these octets to the transfer's port.
     pub fn send(&mut self, octets: &[u8]) -> Outcome {
-        self.lateness.sending();
         self.talk.send(octets)
     }
 
@@ -115,18 +112,10 @@ impl TftpClient {
         Ok(packet)
     }
 
-    /// The next packet is exactly this one; before it, what we were too slow to answer may come again.
+    /// The next packet is exactly this one.
     pub fn expect(&mut self, packet: &[u8]) -> Outcome {
-        loop {
-            let got = self.receive()?;
-            if got == packet {
-                self.lateness.note(&got);
-                return Ok(());
-            }
-            if !self.lateness.excuses(&got) {
-                return Err(Failure::octets(packet, &got, "one datagram"));
-            }
-        }
+        let got = self.receive()?;
+        if got == packet { Ok(()) } else { Err(Failure::octets(packet, &got, "one datagram")) }
     }
 
     /// A block.
@@ -151,13 +140,10 @@ impl TftpClient {
 
     /// Nothing comes for `time`.
     pub fn expect_silence(&mut self, time: Duration) -> Outcome {
-        let until = Instant::now() + time;
-        while let Some(packet) = self.talk.overhear(until.saturating_duration_since(Instant::now()))? {
-            if !self.lateness.excuses(&packet) {
-                return Err(Failure::new(format!("silence for {}", human::duration(time)), described(&packet)));
-            }
+        match self.talk.overhear(time)? {
+            None => Ok(()),
+            Some(packet) => Err(Failure::new(format!("silence for {}", human::duration(time)), described(&packet))),
         }
-        Ok(())
     }
 
     /// The rest of a transfer: blocks of `blksize` octets from number `block` on, each acknowledged as it comes.
@@ -178,17 +164,12 @@ impl TftpClient {
         for i in 0..=last {
             let block = u16::try_from((i + 1) % 65_536).unwrap_or_default();
             let expected = data(block, &content[i * blksize..content.len().min((i + 1) * blksize)]);
-            let mut got = self.talk.receive_unseen()?;
-            while got != expected && self.lateness.excuses(&got) {
-                got = self.talk.receive_unseen()?;
-            }
-            self.lateness.note(&got);
+            let got = self.talk.receive_unseen()?;
             if got != expected {
                 self.talk.write_down(&got);
                 return Err(Failure::octets(&expected, &got, format!("block {} of the file", human::thousands(i + 1))));
             }
             if (i + 1) % windowsize == 0 || i == last {
-                self.lateness.sending();
                 self.talk.send_unseen(&ack(block))?;
             }
         }
@@ -197,8 +178,7 @@ impl TftpClient {
 
     /// Somebody else, who talks to the transfer's port.
     pub fn stranger(&self) -> Outcome<Self> {
-        let talk = self.talk.neighbour("transfer")?;
-        Ok(Self { talk, known: self.known, answered: true, lateness: Lateness::default() })
+        Ok(Self { talk: self.talk.neighbour("transfer")?, known: self.known, answered: true })
     }
 
     /// Sends these packets every `pause` from a thread of its own, until the other end of the channel is dropped.

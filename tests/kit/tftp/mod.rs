@@ -3,10 +3,8 @@
 //! The packets are written here by hand and not by the library's codec: a slip in the codec would agree with itself.
 
 mod client;
-mod lateness;
 
 pub use client::TftpClient;
-pub use lateness::Lateness;
 
 /// RRQ (opcode 1) or WRQ (2).
 pub fn request(opcode: u16, name: &[u8], mode: &str, options: &[(&str, &str)]) -> Vec<u8> {
