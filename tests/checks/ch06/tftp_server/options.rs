@@ -1,6 +1,6 @@
 //! RFC 2347, 2348, 2349: what a client may ask for, and what it gets.
 
-use super::serve;
+use super::{serve, serve_adaptively};
 use crate::checks::common::not_before;
 use netkata_kit::prelude::*;
 use netkata_kit::tftp;
@@ -154,7 +154,7 @@ fn limits(s: &mut Scene) -> Outcome {
 
 fn timeout(s: &mut Scene) -> Outcome {
     let octets = s.octets(300);
-    serve(s, &octets, &["--timeout", "100ms"])?;
+    serve_adaptively(s, &octets, &["--timeout", "100ms"])?;
     let mut c = s.tftp()?;
     c.ask_for("tides.txt", &[("timeout", "1")])?;
     c.expect_oack(&[("timeout", "1")])?;
