@@ -18,7 +18,7 @@ mod word_scanner;
 use proptest::prelude::*;
 use retry_write::{Clock, Failure, retry_write};
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use word_scanner::{Fault, LONGEST, Words};
 
 // ---- word_scanner ----
@@ -175,7 +175,7 @@ fn permanent_errors_end_it() {
 #[test]
 fn waits_double_and_have_a_cap() {
     let first = Duration::from_secs(100);
-    let (mut patience, mut sent) = (patience::Patience::new(first, 5), 0);
+    let (mut patience, mut sent) = (patience::Patience::new(first, first, 5), 0);
     for factor in [1, 2, 4, 8, 8, 8] {
         let (left, wait) = (patience.left(), first * factor);
         // The clock has gone on for a moment since.
@@ -184,8 +184,22 @@ fn waits_double_and_have_a_cap() {
         sent += 1;
         assert_eq!((patience.sent, patience.again()), (sent, sent <= 5), "one request and five repetitions");
     }
-    patience.restart();
+    patience.restart(Instant::now());
     assert!(patience.again(), "a new beginning");
+}
+
+/// Where answers come at once, the waits are short; what is saved so comes after the last repetition.
+#[test]
+fn short_waits_give_up_no_sooner() {
+    let mut patience = patience::Patience::new(Duration::from_secs(100), Duration::from_secs(1), 2);
+    patience.measure(true);
+    patience.restart(Instant::now());
+    for (seconds, chance) in [(1, 0), (2, 1), (4 + 99 + 198 + 396, 1)] {
+        let left = patience.left().as_secs_f64();
+        assert!(left > f64::from(seconds) - 0.9 && left < f64::from(seconds + chance) + 0.1, "{seconds}: {left}");
+        patience.again();
+    }
+    assert!(!patience.again(), "one request and two repetitions");
 }
 
 /// What is asked for, whom, and what it is called here.

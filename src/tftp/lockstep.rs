@@ -11,7 +11,7 @@ use std::time::Instant;
 pub fn deliver(peer: &mut Peer, packet: &[u8], block: Block) -> Result<(), End> {
     for attempt in 0..peer.patience.sends {
         peer.send(packet, attempt)?;
-        let (sent, wait) = (Instant::now(), peer.rto.wait());
+        let (sent, wait) = (Instant::now(), peer.wait(attempt));
         while let Some(datagram) = peer.receive(sent + wait)? {
             match Packet::parse(datagram) {
                 Ok(Packet::Ack { block: acked }) if acked == block => {

@@ -91,6 +91,11 @@ impl Peer {
         Ender { socket: self.socket.clone(), address: self.address, called: self.called.clone() }
     }
 
+    /// How long to wait for an answer to what was just sent. After the last attempt, as long as may be: there is no hurry.
+    pub fn wait(&self, attempt: u32) -> Duration {
+        if attempt + 1 < self.patience.sends { self.rto.wait() } else { self.rto.longest() }
+    }
+
     /// Sends a packet, once. `attempt` counts from 0.
     ///
     /// # Errors

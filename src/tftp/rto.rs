@@ -62,6 +62,11 @@ impl Rto {
         once.saturating_mul(1 << self.doublings).min(self.longest)
     }
 
+    /// How long no wait is longer than.
+    pub fn longest(&self) -> Duration {
+        self.longest
+    }
+
     /// An answer came, so long after the packet was sent. `again`: that was not the first time that it was sent.
     pub fn answered(&mut self, again: bool, after: Duration) {
         let adapts = self.floor < self.first;

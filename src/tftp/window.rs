@@ -39,7 +39,7 @@ fn deliver(peer: &mut Peer, window: &Window) -> Result<usize, End> {
     for attempt in 0..peer.patience.sends {
         let old = if attempt == 0 { window.old } else { window.blocks };
         peer.send_all(window.packets(), window.stride, old)?;
-        let (sent, wait) = (Instant::now(), peer.rto.wait());
+        let (sent, wait) = (Instant::now(), peer.wait(attempt));
         while let Some(datagram) = peer.receive(sent + wait)? {
             match Packet::parse(datagram) {
                 Ok(Packet::Ack { block }) if window.index(block) < window.blocks => {

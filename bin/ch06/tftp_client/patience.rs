@@ -20,12 +20,14 @@ pub struct Patience {
     deadline: Instant,
     /// What comes next is the answer to what was sent then, once.
     timed: bool,
+    /// How much shorter the waits were than without an estimate.
+    saved: Duration,
 }
 
 impl Patience {
     pub fn new(first: Duration, least: Duration, retries: u32) -> Self {
         let (now, rto) = (Instant::now(), Rto::new(first, least).up_to(first.saturating_mul(LONGEST)));
-        Self { first, retries, rto, sent: 1, started: now, deadline: now + first, timed: false }
+        Self { first, retries, rto, sent: 1, started: now, deadline: now + first, timed: false, saved: Duration::ZERO }
     }
 
     /// Both sides wait so long, whatever the round trip is (RFC 2349).
@@ -39,8 +41,8 @@ impl Patience {
         self.rto.answered(!self.timed, came.saturating_duration_since(self.started));
         self.timed = false;
         self.sent = 1;
-        self.started = Instant::now();
-        self.deadline = self.started + self.rto.wait();
+        self.saved = Duration::ZERO;
+        self.started = self.wait_from_now(0.0);
     }
 
     /// It was sent, too: its answer tells how long the round trip is. What is sent twice has two answers, or one, and nobody
@@ -67,18 +69,18 @@ impl Patience {
         }
         self.sent += 1;
         self.rto.back_off();
-        self.deadline = Instant::now() + self.rto.wait().mul_f64(1.0 + fastrand::f64() / 4.0);
-        // Short waits are for sending again soon, and not for giving up sooner: a server may take its full time for that.
-        if self.sent > self.retries {
-            self.deadline = self.deadline.max(self.started + self.unmeasured());
-        }
+        self.wait_from_now(fastrand::f64() / 4.0);
         true
     }
 
-    /// All waits together, as they are without an estimate: 1, 2, 4, 8, 8 … times the first.
-    fn unmeasured(&self) -> Duration {
-        let doublings = self.retries.min(LONGEST.ilog2());
-        let times = LONGEST.saturating_mul(self.retries - doublings).saturating_add((2 << doublings) - 1);
-        self.first.saturating_mul(times)
+    /// A wait begins, longer by this part. Short waits are for sending again soon, and not for giving up sooner: a server may
+    /// take its full time for that. So the last one makes up for the others.
+    fn wait_from_now(&mut self, more: f64) -> Instant {
+        let (now, wait) = (Instant::now(), self.rto.wait());
+        let doublings = (self.sent - 1).min(LONGEST.ilog2());
+        self.saved += self.first.saturating_mul(1 << doublings).saturating_sub(wait);
+        let last = if self.sent > self.retries { self.saved } else { Duration::ZERO };
+        self.deadline = now + wait.mul_f64(1.0 + more) + last;
+        now
     }
 }
