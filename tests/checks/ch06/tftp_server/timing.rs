@@ -22,6 +22,8 @@ pub fn checks(program: Program) -> Program {
             karn,
         )
         .finished_only()
+        .check("waits_longest_at_the_end", "after the last attempt, an ACK may take --timeout", last)
+        .finished_only()
 }
 
 /// A transfer whose first three blocks are acknowledged at once, and the moment before the last of these ACKs.
@@ -116,5 +118,15 @@ fn karn(s: &mut Scene) -> Outcome {
     }
     not_before(start, FLOOR * 2)
         .because("RFC 6298 §3 (Karn): nobody knows which of two equal packets was answered, so nothing was measured")?;
+    c.ack(5)
+}
+
+fn last(s: &mut Scene) -> Outcome {
+    let octets = s.octets(512 * 4);
+    let (mut c, _) = quick(s, &octets, &["--retries", "1"])?;
+    c.expect_data(4, part(&octets, 4))?;
+    c.expect_silence(ms(300))?;
+    c.ack(4)?;
+    c.expect_data(5, b"").because("short waits are for sending again soon, and not for giving up sooner")?;
     c.ack(5)
 }
