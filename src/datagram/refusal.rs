@@ -65,7 +65,8 @@ pub fn next(_: &UdpSocket) -> Option<(io::Error, SocketAddr)> {
     None
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use crate::addr::Network;

@@ -3,7 +3,7 @@
 //! A client is known by its address alone. Each has a socket of its own towards the server, so that answers find their way
 //! back. A server need not answer from the port that was asked: a TFTP server answers from another one (RFC 1350,
 //! section 4), and there it wants to be spoken to from then on. So each port that the server's host answers from gets a
-//! port of the relay's own, a [`door`](doors): what comes from the one leaves by the other, and what clients send there goes
+//! port of the relay's own, a *door*: what comes from the one leaves by the other, and what clients send there goes
 //! back. The relay's ports are a picture of the server's.
 //!
 //! ```text

@@ -114,13 +114,14 @@ fn hostile(s: &mut Scene) -> Outcome {
         }
         let _ = sockets[len % sockets.len()].send_to(&octets, address);
     }
-    drop(sockets);
     let mut c = s.tftp()?;
     let why = "what one datagram says must not end the service for all others";
     let answer = c.ask_until_answered("tides.txt").because(why)?;
     if answer != tftp::data(1, b"tides") {
         return Err(Failure::octets(&tftp::data(1, b"tides"), &answer, "one datagram")).because(why);
     }
+    // Until here, so that the port of the last request is none of those that the server may still be answering.
+    drop(sockets);
     c.ack(1)
 }
 
