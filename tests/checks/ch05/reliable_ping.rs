@@ -341,7 +341,7 @@ fn bad_network(s: &mut Scene) -> Outcome {
         ..Faults::default()
     };
     let link = s.lossy_link(echo.address(), faults)?;
-    s.run_unseen(&[&link.to_string(), "--timeout", "60ms", "--retries", "14", "--count", "20"])?;
+    s.run_unseen(&[&link.to_string(), "--timeout", "40ms", "--retries", "14", "--count", "12"])?;
     let sums = loop {
         let line = s.output_line().because(WHY)?;
         if line.contains(" pings, ") {
@@ -349,9 +349,9 @@ fn bad_network(s: &mut Scene) -> Outcome {
         }
     };
     let sent = link.counts().up.came;
-    if sums.starts_with(&format!("20 pings, {sent} tries, 20 answered, 0 lost, ")) {
+    if sums.starts_with(&format!("12 pings, {sent} tries, 12 answered, 0 lost, ")) {
         return s.expect_exit(0, Duration::from_secs(2));
     }
-    let wanted = "`20 pings, N tries, 20 answered, 0 lost, …`, N as many as came to the link";
+    let wanted = "`12 pings, N tries, 12 answered, 0 lost, …`, N as many as came to the link";
     Err(Failure::new(wanted, format!("`{sums}`"))).because(WHY)
 }
