@@ -118,6 +118,14 @@ impl Scene {
         Upstream::unix(&Endpoint::Abstract(name), self.scribe("upstream")).map_err(|e| refused("a name", &e))
     }
 
+    /// Keeps a port until the subject has ended, and refuses what still comes there. A port that is given back at once may be
+    /// the next check's, and what this subject sends would arrive there.
+    pub fn keep_port(&mut self, socket: std::net::UdpSocket) {
+        // Connected to itself, a socket lets nobody else in.
+        let _ = socket.local_addr().and_then(|own| socket.connect(own));
+        self.bound.push(socket.into());
+    }
+
     /// A UDP service of the grader's on a free port of loopback.
     pub fn upstream_udp(&mut self) -> Outcome<UdpUpstream> {
         let opened = UdpUpstream::open(&self.launch.name, &self.journal);
