@@ -34,6 +34,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const DIALOGUES_A_CORE: usize = 8;
 
 fn main() -> ExitCode {
+    netkata::sys::inherited::keep_from_children();
     let mut arguments = Arguments::from_args();
     let trials = match plan(&arguments) {
         Ok(trials) => named(trials, arguments.filter.as_deref()),

@@ -29,6 +29,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 const CONVERSATIONS_A_CORE: usize = 4;
 
 fn main() -> ExitCode {
+    netkata::sys::inherited::keep_from_children();
     let mut arguments = Arguments::from_args();
     arguments
         .test_threads

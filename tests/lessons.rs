@@ -50,6 +50,7 @@ type SelfCheck = (&'static str, fn());
 const SESSIONS_A_CORE: usize = 4;
 
 fn main() -> ExitCode {
+    netkata::sys::inherited::keep_from_children();
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(SESSIONS_A_CORE * std::thread::available_parallelism().map_or(1, |n| n.get()));
     let site = Arc::new(Site::of_this_checkout());
