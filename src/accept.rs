@@ -47,7 +47,7 @@ pub fn run<H>(network: Network, address: &str, limits: &Limits, handle: H) -> Re
 where
     H: Fn(TcpStream, SocketAddr) + Clone + Send + 'static,
 {
-    serve_until_signalled(|| listen::tcp_announced(network, address), address, limits, handle)
+    run_with(|| listen::tcp_announced(network, address), address, limits, handle)
 }
 
 /// As [`run`], on any endpoint that takes streams: a TCP port, a socket file, an abstract name.
@@ -58,10 +58,14 @@ pub fn run_on<H>(endpoint: &Endpoint, limits: &Limits, handle: H) -> Result<()>
 where
     H: Fn(Conn, Peer) + Clone + Send + 'static,
 {
-    serve_until_signalled(|| listen::announced(endpoint), endpoint, limits, handle)
+    run_with(|| listen::announced(endpoint), endpoint, limits, handle)
 }
 
-fn serve_until_signalled<L, H>(
+/// As [`run`], on whatever `listen` listens on and announces; `address` is for messages.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with<L, H>(
     listen: impl FnOnce() -> Result<L>,
     address: impl Display,
     limits: &Limits,

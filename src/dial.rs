@@ -9,12 +9,12 @@ use crate::conn::Conn;
 use crate::context::{Cause, Context, Ready};
 use crate::endpoint::Endpoint;
 use crate::error::{Attempt, NetError, Result};
+use crate::unix::Name;
 use crossbeam_channel::{bounded, select};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use std::ffi::OsStr;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
@@ -52,19 +52,18 @@ pub fn dial_timeout(address: &str, timeout: Duration) -> Result<TcpStream> {
 /// # Errors
 /// As [`Dialer::dial`]. UDP has no streams, and is refused.
 pub fn endpoint(ctx: &Context, endpoint: &Endpoint) -> Result<Conn> {
-    let unix = |address: io::Result<SockAddr>| -> io::Result<Conn> {
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        connect(ctx, &socket, &address?)?;
-        Ok(Conn::Unix(socket.into()))
-    };
     match endpoint {
         Endpoint::Tcp(address) => return dial(ctx, address).map(Conn::Tcp),
         Endpoint::Udp(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "no streams over UDP")),
-        Endpoint::Unix(path) => unix(SockAddr::unix(path)),
-        // socket2 takes a path that begins with a NUL for an abstract name, as the kernel does.
-        Endpoint::Abstract(name) => unix(SockAddr::unix(OsStr::from_bytes(&[b"\0", name.as_slice()].concat()))),
+        Endpoint::Unix(name) => unix(ctx, name).map(Conn::Unix),
     }
     .attempt("connect", endpoint)
+}
+
+fn unix(ctx: &Context, name: &Name) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    connect(ctx, &socket, &name.address()?)?;
+    Ok(socket.into())
 }
 
 impl Dialer {

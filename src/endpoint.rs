@@ -3,13 +3,9 @@
 
 use crate::addr::split_host_port;
 use crate::error::NetError;
+use crate::unix::{Kind, Name};
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
-
-/// The longest path that fits a socket address: `sun_path` has 108 octets on Linux, one of them for the final NUL (unix(7)).
-pub const LONGEST_PATH: usize = 107;
 
 /// Where a stream or datagrams can be sent, or waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +14,8 @@ pub enum Endpoint {
     Tcp(String),
     /// A UDP port.
     Udp(String),
-    /// A socket file; a stream unless the program says otherwise.
-    Unix(PathBuf),
-    /// A name in Linux's abstract namespace (unix(7)): it has no file, and is gone with the last socket.
-    Abstract(Vec<u8>),
+    /// A socket file or an abstract name; a stream unless the program says otherwise.
+    Unix(Name),
 }
 
 impl Endpoint {
@@ -30,7 +24,7 @@ impl Endpoint {
         match self {
             Endpoint::Tcp(_) => "tcp",
             Endpoint::Udp(_) => "udp",
-            Endpoint::Unix(_) | Endpoint::Abstract(_) => "unix",
+            Endpoint::Unix(_) => "unix",
         }
     }
 }
@@ -61,16 +55,7 @@ fn port(text: &str) -> Result<String, String> {
 }
 
 fn socket_file(text: &str) -> Result<Endpoint, String> {
-    let (name, found) = match text.strip_prefix('@') {
-        Some(name) => (name, Endpoint::Abstract(name.into())),
-        None => (text, Endpoint::Unix(text.into())),
-    };
-    match name.len() {
-        0 => Err("no path".into()),
-        n if n > LONGEST_PATH => Err(format!("a path of {n} octets: a socket address has room for {LONGEST_PATH}")),
-        _ if name.contains('\0') => Err("a NUL in the path".into()),
-        _ => Ok(found),
-    }
+    text.parse().map(Endpoint::Unix)
 }
 
 impl fmt::Display for Endpoint {
@@ -78,23 +63,15 @@ impl fmt::Display for Endpoint {
         match self {
             Endpoint::Tcp(address) => write!(f, "tcp://{address}"),
             Endpoint::Udp(address) => write!(f, "udp://{address}"),
-            Endpoint::Unix(path) => write!(f, "unix://{}", printable(path)),
-            Endpoint::Abstract(name) => write!(f, "unix:@{}", name.escape_ascii()),
+            Endpoint::Unix(name) => f.write_str(&name.url(Kind::Stream)),
         }
-    }
-}
-
-/// A path may hold any octet but NUL; a line of output may not.
-fn printable(path: &Path) -> String {
-    match path.to_str() {
-        Some(text) if !text.contains(char::is_control) => text.into(),
-        _ => path.as_os_str().as_bytes().escape_ascii().to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unix::name::LONGEST;
 
     #[test]
     fn as_people_write_them() {
@@ -118,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let long = format!("/{}", "a".repeat(LONGEST_PATH));
+        let long = format!("/{}", "a".repeat(LONGEST));
         for (text, part) in [
             ("harbour", "no port"),
             ("tcp://harbour", "no port"),

@@ -6,7 +6,8 @@
 //! | you want to | module |
 //! |---|---|
 //! | turn `host:port` into socket addresses | [`addr`] |
-//! | name a TCP, UDP or Unix endpoint, and not care which it is | [`endpoint`], [`conn`], [`socket_file`] |
+//! | name a TCP, UDP or Unix endpoint, and not care which it is | [`endpoint`], [`conn`] |
+//! | talk over a socket file, learn who is there, hand over a descriptor | [`unix`] |
 //! | listen, and say where | [`listen`] |
 //! | send and receive datagrams | [`datagram`] |
 //! | tell the time of day | [`daytime`] |
@@ -49,10 +50,10 @@ pub mod proc_net;
 pub mod relay;
 pub mod slots;
 pub mod sock_diag;
-pub mod socket_file;
 pub mod stop;
 pub mod sys;
 pub mod tap;
 pub mod tftp;
 pub mod tlv;
+pub mod unix;
 pub mod wire;

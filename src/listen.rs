@@ -4,13 +4,12 @@ use crate::addr::{Network, resolve_listen};
 use crate::conn::{Conn, Peer};
 use crate::endpoint::Endpoint;
 use crate::error::{Attempt, NetError, Result};
-use crate::socket_file::{self, SocketFile};
+use crate::unix::{Access, stream};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Connections that have finished their handshake wait here for accept(2). The kernel cuts this to
 /// `net.core.somaxconn`. std asks for 128, which a burst of a few hundred clients overruns.
@@ -102,8 +101,8 @@ impl Accept for TcpListener {
 pub enum Listener {
     /// On a TCP port.
     Tcp(TcpListener),
-    /// On a socket file or an abstract name; and how many clients have come so far.
-    Unix(SocketFile, AtomicU64),
+    /// On a socket file or an abstract name.
+    Unix(stream::Listener),
 }
 
 /// Listens on `endpoint` and announces it.
@@ -111,20 +110,29 @@ pub enum Listener {
 /// # Errors
 /// As [`tcp()`], and as bind(2) for socket files. UDP has no connections to accept, and is refused.
 pub fn announced(endpoint: &Endpoint) -> Result<Listener> {
-    let unix = |bound: io::Result<SocketFile>| -> Result<Listener> {
-        let socket = bound.attempt("listen", endpoint)?;
-        Ok(Listener::Unix(socket, AtomicU64::new(0)))
-    };
+    announced_for(endpoint, &Access::default())
+}
+
+/// As [`announced`], with a socket file that has this mode and group.
+///
+/// # Errors
+/// As [`announced`]; a TCP port has neither, and is refused when either is asked for.
+pub fn announced_for(endpoint: &Endpoint, access: &Access) -> Result<Listener> {
+    let invalid = |why: &str| Err(NetError::invalid("listen", endpoint.to_string(), why));
     match endpoint {
+        Endpoint::Tcp(_) if access.is_given() => invalid("only a socket file has a mode and a group"),
         Endpoint::Tcp(address) => return tcp_announced(Network::Tcp, address).map(Listener::Tcp),
-        Endpoint::Udp(_) => Err(NetError::invalid("listen", endpoint.to_string(), "no streams over UDP")),
-        Endpoint::Unix(path) => unix(socket_file::listen(path)),
-        Endpoint::Abstract(name) => unix(socket_file::listen_abstract(name)),
+        Endpoint::Udp(_) => invalid("no streams over UDP"),
+        Endpoint::Unix(name) => stream::listen(name, access).attempt("listen", endpoint).map(Listener::Unix),
     }
     .and_then(|listener| say_where(endpoint).map(|()| listener))
 }
 
-fn say_where(endpoint: impl Display) -> Result<()> {
+/// As [`announce`], for an address that is a URL already.
+///
+/// # Errors
+/// As [`announce`].
+pub fn say_where(endpoint: impl Display) -> Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on {endpoint}").and_then(|()| out.flush()).attempt("write", "standard output")
 }
@@ -133,7 +141,7 @@ impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Listener::Tcp(l) => l.as_fd(),
-            Listener::Unix(l, _) => l.listener.as_fd(),
+            Listener::Unix(l) => l.as_fd(),
         }
     }
 }
@@ -145,18 +153,14 @@ impl Accept for Listener {
     fn accept_one(&self) -> io::Result<(Conn, Peer)> {
         match self {
             Listener::Tcp(l) => l.accept_one().map(|(stream, peer)| (Conn::Tcp(stream), Peer::Tcp(peer))),
-            Listener::Unix(l, clients) => {
-                let (stream, _) = l.listener.accept()?;
-                stream.set_nonblocking(false)?;
-                Ok((Conn::Unix(stream), Peer::Unix(clients.fetch_add(1, Relaxed) + 1)))
-            }
+            Listener::Unix(l) => l.accept_one().map(|(stream, client)| (Conn::Unix(stream), Peer::Unix(client.0))),
         }
     }
 
     fn set_nonblocking(&self, on: bool) -> io::Result<()> {
         match self {
             Listener::Tcp(l) => TcpListener::set_nonblocking(l, on),
-            Listener::Unix(l, _) => l.listener.set_nonblocking(on),
+            Listener::Unix(l) => l.set_nonblocking(on),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{NetError, Result};
+use crate::unix::file::remove_all;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A context that the first signal cancels. A second signal ends the process at once, with status 130.
@@ -17,6 +18,8 @@ pub fn on_signals() -> Result<Context> {
     let asked = AtomicBool::new(false);
     ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::SeqCst) {
+            // No destructor runs on this way out.
+            remove_all();
             std::process::exit(130);
         }
         stop.cancel();

@@ -12,6 +12,8 @@ mod ch04;
 mod ch05;
 #[path = "interop/ch06/mod.rs"]
 mod ch06;
+#[path = "interop/ch07/mod.rs"]
+mod ch07;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use netkata::sock_diag;
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
     arguments
         .test_threads
         .get_or_insert(CONVERSATIONS_A_CORE * std::thread::available_parallelism().map_or(1, |n| n.get()));
-    let tests = ch03::TESTS.iter().chain(ch04::tests()).chain(ch05::tests()).chain(ch06::tests());
+    let tests = ch03::TESTS.iter().chain(ch04::tests()).chain(ch05::tests()).chain(ch06::tests()).chain(ch07::tests());
     let trials = tests.map(|test| test.trial()).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -6,10 +6,8 @@ use crate::dial::Dialer;
 use crate::endpoint::Endpoint;
 use crate::error::{Attempt, NetError, Result};
 use socket2::{Domain, SockAddr, Socket, Type};
-use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, UdpSocket};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,13 +35,10 @@ impl Target {
             let found = Dialer { network, ..Dialer::default() }.candidates(ctx, text)?;
             Ok(found.into_iter().map(SockAddr::from).collect())
         };
-        let path = |path: &OsStr| SockAddr::unix(path).map(|a| vec![a]).attempt("connect", endpoint);
         let addresses = match endpoint {
             Endpoint::Tcp(text) => look_up(Network::Tcp, text)?,
             Endpoint::Udp(text) => look_up(Network::Udp, text)?,
-            Endpoint::Unix(file) => path(file.as_os_str())?,
-            // socket2 takes a path that begins with a NUL for an abstract name, as the kernel does.
-            Endpoint::Abstract(name) => path(OsStr::from_bytes(&[b"\0", name.as_slice()].concat()))?,
+            Endpoint::Unix(name) => vec![name.address().attempt("connect", endpoint)?],
         };
         Ok(Self { endpoint: endpoint.clone(), addresses, chosen: AtomicUsize::new(0), spread: false })
     }

@@ -6,13 +6,14 @@ use crate::stream::Stream;
 use crate::talk::{Leftovers, PATIENCE, Talk};
 use netkata::context::{Context, Ready};
 use netkata::endpoint::Endpoint;
-use netkata::socket_file::{self, SocketFile};
 use netkata::tap::{Conversation, From, Journal, Transport};
+use netkata::unix::{Access, Bound, file};
 use socket2::SockRef;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub struct Upstream {
 
 enum Listener {
     Tcp(TcpListener),
-    Unix(SocketFile),
+    Unix(Bound<UnixListener>),
 }
 
 /// What it takes to write a conversation down.
@@ -55,8 +56,7 @@ impl Upstream {
     /// A socket file, or an abstract name.
     pub(crate) fn unix(endpoint: &Endpoint, scribe: Scribe) -> io::Result<Self> {
         let listener = match endpoint {
-            Endpoint::Unix(path) => socket_file::listen(path)?,
-            Endpoint::Abstract(name) => socket_file::listen_abstract(name)?,
+            Endpoint::Unix(name) => file::listen(name, &Access::default())?,
             _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a Unix socket")),
         };
         Ok(Self { listener: Listener::Unix(listener), address: endpoint.to_string(), scribe })
@@ -82,7 +82,7 @@ impl Upstream {
         }
         let stream = match &self.listener {
             Listener::Tcp(listener) => listener.accept().map(|(stream, _)| Stream::Tcp(stream)),
-            Listener::Unix(file) => file.listener.accept().map(|(stream, _)| Stream::Unix(stream)),
+            Listener::Unix(file) => file.socket.accept().map(|(stream, _)| Stream::Unix(stream)),
         };
         stream.map(|stream| self.scribe.talk(stream, From::Server)).map_err(|e| lost("accept", &e))
     }
@@ -111,7 +111,7 @@ impl AsFd for Upstream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.listener {
             Listener::Tcp(listener) => listener.as_fd(),
-            Listener::Unix(file) => file.listener.as_fd(),
+            Listener::Unix(file) => file.socket.as_fd(),
         }
     }
 }

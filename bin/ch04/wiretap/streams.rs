@@ -53,7 +53,7 @@ impl Tap {
     }
 
     fn begin(&self, number: Number, peer: Peer, client: &Conn, server: Option<SocketAddr>) -> Talk {
-        let unix = matches!((client, &self.upstream), (Conn::Unix(_), Endpoint::Unix(_) | Endpoint::Abstract(_)));
+        let unix = matches!((client, &self.upstream), (Conn::Unix(_), Endpoint::Unix(_)));
         let address = if let Peer::Tcp(address) = peer { Some(canonical(address)) } else { None };
         self.recorder.begin(
             number,

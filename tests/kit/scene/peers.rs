@@ -7,6 +7,7 @@ use crate::tftp_server::TftpServer;
 use crate::udp_upstream::UdpUpstream;
 use crate::upstream::Upstream;
 use netkata::endpoint::Endpoint;
+use netkata::unix::Name;
 use socket2::{Domain, Socket, Type};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -55,7 +56,7 @@ impl Scene {
     /// Listens on a socket file, for a subject that is started later.
     pub fn listen_unix(&mut self) -> Outcome<String> {
         let path = self.socket_path()?;
-        let listener = Upstream::unix(&Endpoint::Unix(path.clone().into()), self.scribe("grader"));
+        let listener = Upstream::unix(&Endpoint::Unix(Name::Path(path.clone().into())), self.scribe("grader"));
         self.listener = Some(listener.map_err(|e| refused("a socket file", &e))?);
         Ok(path)
     }
@@ -108,14 +109,16 @@ impl Scene {
     /// As [`Scene::upstream`], on a socket file.
     pub fn upstream_unix(&mut self) -> Outcome<Upstream> {
         let path = self.socket_path()?;
-        Upstream::unix(&Endpoint::Unix(path.into()), self.scribe("upstream")).map_err(|e| refused("a socket file", &e))
+        Upstream::unix(&Endpoint::Unix(Name::Path(path.into())), self.scribe("upstream"))
+            .map_err(|e| refused("a socket file", &e))
     }
 
     /// As [`Scene::upstream`], on an abstract name (Linux only).
     pub fn upstream_abstract(&mut self) -> Outcome<Upstream> {
         let name = self.abstract_name();
         let name = name.trim_start_matches("unix:@").as_bytes().to_vec();
-        Upstream::unix(&Endpoint::Abstract(name), self.scribe("upstream")).map_err(|e| refused("a name", &e))
+        Upstream::unix(&Endpoint::Unix(Name::Abstract(name)), self.scribe("upstream"))
+            .map_err(|e| refused("a name", &e))
     }
 
     /// Keeps a port until the subject has ended, and refuses what still comes there. A port that is given back at once may be

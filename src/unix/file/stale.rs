@@ -1,0 +1,29 @@
+//! Whether anybody still has a socket file.
+
+use super::super::Name;
+use socket2::{Domain, Socket, Type};
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+/// Whether the path is a socket file, not a link to one.
+pub(super) fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket())
+}
+
+// [stale]
+/// Whether a socket file has lost its socket: then a connect is refused.
+///
+/// The probe is a datagram socket, whatever the file was for. A live listener answers it with *wrong protocol type*
+/// (`EPROTOTYPE`), and its owner sees nothing; a stream would have been a client. For a live datagram socket, a connect
+/// is nothing that its owner sees either.
+pub(super) fn is_stale(path: &Path) -> io::Result<bool> {
+    if !is_socket(path) {
+        return Ok(false);
+    }
+    let probe = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
+    let refused = |e: io::Error| e.kind() == io::ErrorKind::ConnectionRefused;
+    Ok(probe.connect(&Name::Path(path.into()).address()?).is_err_and(refused))
+}
+// [/stale]

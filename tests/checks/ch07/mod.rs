@@ -1,0 +1,11 @@
+//! Chapter 7: Unix domain sockets.
+
+use netkata_kit::Program;
+
+/// The chapter's programs, then its exercises, each in the order of the lesson.
+pub fn programs() -> Vec<Program> {
+    vec![
+        // Programs:
+        // Exercises:
+    ]
+}

@@ -1,0 +1,5 @@
+//! To be written.
+
+use crate::Test;
+
+pub const TESTS: &[Test] = &[];
