@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::folder_of;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag, open};
+use nix::sys::stat::Mode;
 
 /// Every socket file of this process.
 static FILES: Mutex<Vec<Mine>> = Mutex::new(Vec::new());
@@ -77,7 +78,9 @@ impl Turn {
     /// Locks the folder itself (flock(2)): a lock file would be one more thing to leave behind. A folder that this process may
     /// not read cannot be locked; then nothing is, and bind(2) alone decides.
     pub(super) fn take(folder: &Path) -> io::Result<Self> {
-        let Ok(mut file) = File::open(folder) else { return Ok(Self(None)) };
+        // Whatever else has that name: opening a pipe could wait for ever.
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let Ok(mut file) = open(folder, flags, Mode::empty()).map(File::from) else { return Ok(Self(None)) };
         let until = Instant::now() + TURN;
         loop {
             file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

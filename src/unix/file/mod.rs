@@ -205,6 +205,10 @@ mod tests {
         fs::write(&nowhere, "").expect("write");
         let e = listen(&Name::Path(nowhere.join("a.sock")), &OPEN).expect_err("no folder");
         assert_eq!(e.to_string(), format!("{} is no folder", nowhere.display()));
+        fs::remove_file(&nowhere).expect("remove");
+        nix::unistd::mkfifo(&nowhere, nix::sys::stat::Mode::S_IRWXU).expect("pipe");
+        let e = listen(&Name::Path(nowhere.join("a.sock")), &OPEN).expect_err("a pipe that nobody writes to");
+        assert_eq!(e.kind(), io::ErrorKind::NotADirectory);
     }
 
     /// The mode is exactly what was asked for, whatever the umask; the socket bit stays.
