@@ -11,6 +11,8 @@ mod patience;
 mod proving;
 #[path = "kit_itself/subjects.rs"]
 mod subjects;
+#[path = "kit_itself/unix_datagrams.rs"]
+mod unix_datagrams;
 #[path = "kit_itself/upstreams.rs"]
 mod upstreams;
 

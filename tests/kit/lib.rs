@@ -38,6 +38,7 @@ pub mod talk;
 pub mod tftp;
 pub mod tftp_server;
 pub mod udp_upstream;
+pub mod unix_datagram;
 pub mod upstream;
 
 pub use check::{Check, Kind, Program};

@@ -87,7 +87,7 @@ impl Subject {
     }
 
     /// Reads lines until one says `listening on SCHEME://ADDRESS`, and returns the address: `127.0.0.1:40123`, the path of
-    /// a socket file, or `@name` for `listening on unix:@name`.
+    /// a socket file, or `@name` for `listening on unix:@name` (and `unixgram:`, `unixpacket:`).
     pub fn announced(&self) -> Outcome<String> {
         let mut wait = self.patience(START);
         loop {
@@ -291,10 +291,11 @@ impl Drop for Subject {
     }
 }
 
-/// The address of a URL.
+/// The address of a URL. An abstract name has no `//` in front.
 fn address_in(url: &str) -> Option<&str> {
     let url = url.trim();
-    url.split_once("://").map(|(_, address)| address).or_else(|| url.strip_prefix("unix:"))
+    let abstract_name = || ["unix:", "unixgram:", "unixpacket:"].iter().find_map(|scheme| url.strip_prefix(scheme));
+    url.split_once("://").map(|(_, address)| address).or_else(abstract_name)
 }
 
 /// A thread's state, as in ps(1): R runs, S sleeps, T is stopped (proc(5), the third field of `stat`).

@@ -5,10 +5,12 @@ use netkata::context::Context;
 use netkata::dial;
 use netkata::endpoint::Endpoint;
 use netkata::listen::{self, Accept};
+use netkata::unix::{Access, Kind, Name, datagram, file};
 use netkata_kit::scene::Scene;
 use netkata_kit::subject::Launch;
 use std::io;
 use std::net::Shutdown;
+use std::os::unix::net::UnixDatagram;
 use std::thread;
 
 /// A scene whose subject is the test of this name in this file. Its arguments are what follows `--`.
@@ -50,4 +52,27 @@ fn caller() {
     let [address] = arguments().try_into().expect("one endpoint");
     let mut conn = dial::endpoint(&Context::new(), &address).expect("a server");
     io::Write::write_all(&mut conn, b"Alma").expect("sent");
+}
+
+/// `NAME`: an echo of datagrams. To `stranger`, one without a name answers; to `failures`, it answers how many could not be.
+#[test]
+#[ignore = "a program for other tests"]
+fn datagrams() {
+    let name: Name = std::env::args().next_back().expect("a name").parse().expect("a name");
+    let bound = file::datagrams(&name, &Access::default()).expect("a socket");
+    listen::say_where(name.url(Kind::Datagram)).expect("said");
+    let (mut failures, mut buffer) = (0, [0; 64]);
+    loop {
+        let got = datagram::receive(&bound.socket, &mut buffer).expect("a datagram");
+        let Some(from) = got.from else {
+            failures += 1;
+            continue;
+        };
+        let answered = match &buffer[..got.len] {
+            b"stranger" => UnixDatagram::unbound().and_then(|s| datagram::send_to(&s, b"boo", &from)),
+            b"failures" => datagram::send_to(&bound.socket, failures.to_string().as_bytes(), &from),
+            octets => datagram::send_to(&bound.socket, octets, &from),
+        };
+        failures += usize::from(answered.is_err());
+    }
 }

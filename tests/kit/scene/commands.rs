@@ -35,6 +35,11 @@ impl Scene {
             let shell = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
             launch.command.splice(0..0, ["sh".into(), "-c".into(), shell]);
         }
+        if self.unprivileged && nix::unistd::geteuid().is_root() {
+            let no_override = "-dac_override,-dac_read_search";
+            let setpriv = ["setpriv", "--inh-caps", no_override, "--bounding-set", no_override, "--"];
+            launch.command.splice(0..0, setpriv.map(String::from));
+        }
         if self.inside {
             let shell = format!("cd '{}' && exec \"$0\" \"$@\"", self.folder()?.display());
             launch.command.splice(0..0, ["sh".into(), "-c".into(), shell]);

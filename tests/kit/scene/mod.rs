@@ -10,6 +10,7 @@ mod peers;
 mod process;
 mod server;
 mod terminal;
+mod unix_datagrams;
 
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
@@ -42,6 +43,7 @@ pub struct Scene {
     sockets: usize,
     descriptors: Option<u32>,
     inside: bool,
+    unprivileged: bool,
     leftovers: Leftovers,
     queue: RunQueue,
     kept: Vec<Talk>,
@@ -65,6 +67,7 @@ impl Scene {
             sockets: 0,
             descriptors: None,
             inside: false,
+            unprivileged: false,
             leftovers: Leftovers::default(),
             queue: RunQueue::default(),
             kept: Vec::new(),

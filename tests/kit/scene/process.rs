@@ -21,7 +21,7 @@ impl Scene {
     /// Stops the subject where it stands. The kernel goes on shaking hands and taking octets for it: what the check does
     /// now is there before the subject looks.
     pub fn hold(&mut self) -> Outcome {
-        self.address()?;
+        self.place()?;
         self.journal.note("the program is held up (SIGSTOP)");
         self.subject()?.hold()
     }
