@@ -33,6 +33,22 @@ pub fn text(octets: &[u8], limit: usize) -> String {
     out
 }
 
+/// Octets written as people write them: `00ff`, `00 FF`, `00:ff`, pairs of hexadecimal digits.
+///
+/// # Errors
+/// Names what is no digit, or says that one is missing.
+pub fn parse(text: &str) -> Result<Vec<u8>, String> {
+    let mut digits = Vec::new();
+    for c in text.chars().filter(|c| !c.is_whitespace() && *c != ':') {
+        digits.push(c.to_digit(16).ok_or_else(|| format!("{c:?} is no hexadecimal digit"))? as u8);
+    }
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(format!("{} digits: an octet has two", digits.len()));
+    }
+    Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
+}
+
 /// Whether the octets read as text: printable ASCII with line ends and tabs.
 pub fn is_text(octets: &[u8]) -> bool {
     octets.iter().all(|o| matches!(o, b' '..=b'~' | b'\r' | b'\n' | b'\t'))
@@ -62,6 +78,16 @@ pub fn dump_from(offset: u64, octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_become_octets() {
+        for text in ["00ff", "00 FF", "00:ff", " 0 0f\tf\n"] {
+            assert_eq!(parse(text), Ok(vec![0, 255]), "{text:?}");
+        }
+        assert_eq!(parse(""), Ok(Vec::new()));
+        assert_eq!(parse("0g"), Err("'g' is no hexadecimal digit".into()));
+        assert_eq!(parse("00f"), Err("3 digits: an octet has two".into()));
+    }
 
     #[test]
     fn three_views_of_the_same_octets() {

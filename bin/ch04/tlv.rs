@@ -12,7 +12,7 @@
 
 use clap::{Parser, Subcommand};
 use netkata::error::{Attempt, NetError, Result};
-use netkata::tlv::arguments::{self, Given};
+use netkata::tlv::arguments::Given;
 use netkata::tlv::{Decoded, Error, Reader, VALUES, Value, decode};
 use netkata::{exit, hexdump, human};
 use std::fs::File;
@@ -73,7 +73,7 @@ impl Source {
     fn open(&self) -> Result<Box<dyn Read>> {
         match (&self.hex, self.file.as_str()) {
             (Some(hex), _) => {
-                let octets = arguments::hex(hex).map_err(|why| NetError::invalid("decode", "--hex", why))?;
+                let octets = hexdump::parse(hex).map_err(|why| NetError::invalid("decode", "--hex", why))?;
                 Ok(Box::new(io::Cursor::new(octets)))
             }
             (None, "-") => Ok(Box::new(io::stdin())),

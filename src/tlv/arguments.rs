@@ -2,6 +2,7 @@
 
 use super::{BINARY, Kind, LIMIT, STRING, Value};
 use crate::error::{Attempt, NetError, Result};
+use crate::hexdump;
 use crate::human::thousands;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::fs::File;
@@ -70,7 +71,9 @@ fn line(from: &mut impl BufRead) -> Result<Option<Value>> {
 fn value(form: Form, given: &str) -> Result<Value> {
     match form {
         Form::Text => text(given.as_bytes().to_vec(), "--string"),
-        Form::Hex => hex(given).map(Value::Binary).map_err(|why| NetError::invalid("encode", "--binary", why)),
+        Form::Hex => {
+            hexdump::parse(given).map(Value::Binary).map_err(|why| NetError::invalid("encode", "--binary", why))
+        }
         Form::File(kind) if kind == STRING => text(read(given)?, given),
         Form::File(_) => read(given).map(Value::Binary),
     }
@@ -93,22 +96,6 @@ fn read(path: &str) -> Result<Vec<u8>> {
         return Err(NetError::invalid("read", path, format!("more than {} octets", thousands(LIMIT as usize))));
     }
     Ok(octets)
-}
-
-/// `00ff`, `00 FF`, `00:ff`: pairs of hexadecimal digits.
-///
-/// # Errors
-/// Names what is no digit, or says that one is missing.
-pub fn hex(text: &str) -> std::result::Result<Vec<u8>, String> {
-    let mut digits = Vec::new();
-    for c in text.chars().filter(|c| !c.is_whitespace() && *c != ':') {
-        digits.push(c.to_digit(16).ok_or_else(|| format!("{c:?} is no hexadecimal digit"))? as u8);
-    }
-    let (pairs, rest) = digits.as_chunks::<2>();
-    if !rest.is_empty() {
-        return Err(format!("{} digits: an octet has two", digits.len()));
-    }
-    Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 impl Args for Given {

@@ -15,7 +15,6 @@ mod show;
 
 use clap::{Args, Parser, Subcommand};
 use netkata::error::{Attempt, NetError, Result};
-use netkata::tlv::arguments::hex;
 use netkata::wire::{ip, udp};
 use netkata::{exit, hexdump};
 use std::net::{IpAddr, SocketAddr};
@@ -100,7 +99,7 @@ fn address(text: &str) -> std::result::Result<IpAddr, String> {
 
 fn encode(args: &Encode) -> Result<()> {
     let data = match (&args.hex, &args.text) {
-        (Some(digits), _) => hex(digits).map_err(|why| NetError::invalid("encode", "--hex", why))?,
+        (Some(digits), _) => hexdump::parse(digits).map_err(|why| NetError::invalid("encode", "--hex", why))?,
         (None, text) => text.clone().unwrap_or_default().into_bytes(),
     };
     let here = SocketAddr::new(
@@ -128,7 +127,7 @@ fn encode(args: &Encode) -> Result<()> {
 
 fn decode(args: &Decode) -> Result<()> {
     let wrong = |why: String| NetError::invalid("decode", "", why);
-    let octets = hex(&args.hex.concat()).map_err(wrong)?;
+    let octets = hexdump::parse(&args.hex.concat()).map_err(wrong)?;
     let mut between = args.from.zip(args.to);
     if let Some((from, to)) = between {
         one_family(from, to).map_err(wrong)?;

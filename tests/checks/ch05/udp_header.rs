@@ -111,7 +111,7 @@ fn encoded(s: &mut Scene, from: SocketAddr, to: SocketAddr, data: &[u8]) -> Outc
     s.run_with(&["encode", "--quiet", "--from", &from, "--to", &to, "--hex", &all])?;
     let line = s.output_line()?;
     ends_well(s)?;
-    netkata::tlv::arguments::hex(&line).map_err(|why| Failure::new("hexadecimal digits", why))
+    netkata::hexdump::parse(&line).map_err(|why| Failure::new("hexadecimal digits", why))
 }
 
 /// That this part of it is as it should be.
