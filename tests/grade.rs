@@ -137,6 +137,7 @@ fn conclude(verdict: Verdict) -> Result<Completion, Failed> {
     match verdict {
         Verdict::Ok => Ok(Completion::Completed),
         Verdict::NotStarted(step) => Ok(Completion::ignored_with(format!("not started: {step}"))),
+        Verdict::Skipped(why) => Ok(Completion::ignored_with(format!("skipped: {why}"))),
         Verdict::Failed(message) | Verdict::DoesNotBuild(message) => Err(message.into()),
     }
 }

@@ -97,7 +97,7 @@ pub fn our_server(name: &str, options: &[&str]) -> Result<(Subject, String), Fai
 
 /// Starts a peer.
 pub fn theirs(command: &[&str]) -> Result<Subject, Failure> {
-    let launch = Launch { name: command[0].into(), command: vec![command[0].into()] };
+    let launch = Launch { name: command[0].into(), command: vec![command[0].into()], identity: None };
     start(&launch, &command[1..])
 }
 

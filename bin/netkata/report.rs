@@ -73,7 +73,11 @@ fn suite(exercise: &Exercise, state: &State) -> Suite {
     let stands = standing(exercise, state);
     let skipped = |message: String| vec![Case::new("started", CaseResult::Skipped, message)];
     let (cases, score) = match &stands {
-        Standing::Graded(verdict) => (cases(verdict), (verdict.passed(), verdict.expected.max(verdict.checks.len()))),
+        // What this machine cannot run counts neither for nor against.
+        Standing::Graded(verdict) => {
+            let tried = verdict.expected.max(verdict.checks.len()) - verdict.skipped();
+            (cases(verdict), (verdict.passed(), tried))
+        }
         Standing::NotStarted => (skipped(first_step(exercise)), (0, 0)),
         Standing::NotGraded | Standing::Changed(_) => (skipped(stands.to_string()), (0, 0)),
         Standing::Unreadable(why) => (vec![Case::new("readable", CaseResult::Error, why.clone())], (0, 0)),
@@ -124,7 +128,7 @@ fn result(outcome: Outcome) -> CaseResult {
         Outcome::Ok => CaseResult::Passed,
         Outcome::Failed => CaseResult::Failed,
         Outcome::DoesNotBuild => CaseResult::Error,
-        Outcome::NotStarted | Outcome::Incomplete => CaseResult::Skipped,
+        Outcome::NotStarted | Outcome::Incomplete | Outcome::Skipped => CaseResult::Skipped,
     }
 }
 

@@ -60,6 +60,9 @@ pub enum Outcome {
     /// No check failed, and some were not run.
     #[serde(rename = "incomplete")]
     Incomplete,
+    /// This machine has not what the check needs.
+    #[serde(rename = "skipped")]
+    Skipped,
 }
 
 impl fmt::Display for Outcome {
@@ -70,6 +73,7 @@ impl fmt::Display for Outcome {
             Outcome::NotStarted => "not started",
             Outcome::DoesNotBuild => "does not build",
             Outcome::Incomplete => "incomplete",
+            Outcome::Skipped => "skipped",
         })
     }
 }
@@ -88,6 +92,11 @@ impl Check {
     /// A check that ran into a `todo!`, with that step's sentence.
     pub fn not_started(name: impl Into<String>, took: Duration, step: impl Into<String>) -> Self {
         Self::new(name, Outcome::NotStarted, took, step.into())
+    }
+
+    /// A check that this machine cannot run, and what it lacks.
+    pub fn skipped(name: impl Into<String>, took: Duration, why: impl Into<String>) -> Self {
+        Self::new(name, Outcome::Skipped, took, why.into())
     }
 
     fn new(name: impl Into<String>, outcome: Outcome, took: Duration, message: String) -> Self {
@@ -124,6 +133,11 @@ impl Verdict {
         self.checks.iter().filter(|c| c.outcome == Outcome::Ok).count()
     }
 
+    /// How many of its checks this machine cannot run.
+    pub fn skipped(&self) -> usize {
+        self.checks.iter().filter(|c| c.outcome == Outcome::Skipped).count()
+    }
+
     fn bare(source: &str, outcome: Outcome, message: String) -> Self {
         Self { when: now(), outcome, source_hash: source_hash(source), expected: 0, message, checks: Vec::new() }
     }
@@ -137,7 +151,7 @@ impl Verdict {
             Outcome::Failed
         } else if any(Outcome::NotStarted) {
             Outcome::NotStarted
-        } else if self.checks.is_empty() || self.passed() < self.expected {
+        } else if self.passed() == 0 || self.passed() + self.skipped() < self.expected {
             Outcome::Incomplete
         } else {
             Outcome::Ok
@@ -182,6 +196,9 @@ mod tests {
         assert_eq!(grade(vec![first(), Check::failed("second", ms(1), "late")]), Outcome::Failed);
         assert_eq!(grade(vec![first(), Check::not_started("second", ms(1), "step 2")]), Outcome::NotStarted);
         assert_eq!(grade(vec![first(), Check::ok("second", ms(1))]), Outcome::Ok);
+        let second = || Check::skipped("second", ms(0), "needs root");
+        assert_eq!(grade(vec![first(), second()]), Outcome::Ok);
+        assert_eq!(grade(vec![second(), second()]), Outcome::Incomplete, "nothing is known");
     }
 
     /// A flood in a failure message is cut between two characters.

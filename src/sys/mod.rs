@@ -2,6 +2,7 @@
 
 pub mod datagram;
 pub mod descriptors;
+pub mod identity;
 pub mod inherited;
 pub mod limits;
 pub mod path_mtu;

@@ -2,6 +2,7 @@
 
 use super::accounts::group_id;
 use super::file::{Access, parse_mode};
+use super::name::Name;
 use clap::Args;
 
 /// Who may connect to the socket file.
@@ -16,6 +17,13 @@ pub struct AccessOptions {
 }
 
 impl AccessOptions {
+    /// As [`AccessOptions::access`], for a server that has a mode of its own where none is asked for.
+    pub fn access_or(&self, name: &Name, mode: u32) -> Access {
+        let has_file = matches!(name, Name::Path(_));
+        let usual = (has_file && self.group.is_none()).then_some(mode);
+        Access { mode: self.mode.or(usual), group: self.group }
+    }
+
     /// What was asked for.
     pub fn access(&self) -> Access {
         Access { mode: self.mode, group: self.group }

@@ -80,7 +80,7 @@ fn attempt(program: &Program, prepare: &impl Fn(&Program) -> Result<Stage, Verdi
         let start = Instant::now();
         let foreign = stage.subject.is_some() && check.finished_only;
         let verdict = if foreign { Verdict::Ok } else { program::run(program, check, &stage) };
-        let go_on = matches!(verdict, Verdict::Ok);
+        let go_on = matches!(verdict, Verdict::Ok | Verdict::Skipped(_));
         steps.push(Step { verdict, took: start.elapsed() });
         if !go_on {
             break;
@@ -150,6 +150,7 @@ fn remember(exercise: &Exercise, program: &Program, steps: &[Step]) {
     let note = |(check, step): (&netkata_kit::Check, &Step)| match &step.verdict {
         Verdict::Ok => Note::ok(check.name, step.took),
         Verdict::NotStarted(sentence) => Note::not_started(check.name, step.took, sentence),
+        Verdict::Skipped(why) => Note::skipped(check.name, step.took, why),
         Verdict::Failed(message) => Note::failed(check.name, step.took, message),
         Verdict::DoesNotBuild(message) => Note::failed(check.name, step.took, message),
     };

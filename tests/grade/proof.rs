@@ -10,7 +10,7 @@ mod mask;
 
 use crate::{conclude, root, stage};
 use build::Builds;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::{Completion, Failed, Trial};
 use mask::{mask, mask_sent};
 use netkata::course::{Catalogue, Exercise, Kind as Form, predict, stub};
 use netkata_kit::check::{Check, Kind, Program};
@@ -106,11 +106,11 @@ impl Plan<'_> {
         name: String,
         sources: Result<Sources, String>,
         program: &Program,
-        run: impl FnOnce(&Program, PathBuf) -> Result<(), Failed> + Send + 'static,
+        run: impl FnOnce(&Program, PathBuf) -> Result<Completion, Failed> + Send + 'static,
     ) {
         let (builds, program) = (self.builds.clone(), program.clone());
         let binary = sources.as_ref().map(|s| s.name.clone()).map_err(Clone::clone);
-        let trial = Trial::test(name, move || {
+        let trial = Trial::ignorable_test(name, move || {
             let path = builds.binary(&binary?)?;
             let _turn = builds.take_turns();
             run(&program, path)
@@ -160,19 +160,21 @@ fn proof_stage(name: &str, path: PathBuf) -> Stage {
     stage
 }
 
-fn solution_passes(program: &Program, path: PathBuf) -> Result<(), Failed> {
+/// A check that this machine cannot run is no obstacle, as long as there are others.
+fn solution_passes(program: &Program, path: PathBuf) -> Result<Completion, Failed> {
     let stage = proof_stage(program.name, path);
     for check in &program.checks {
         conclude(program::run(program, check, &stage))?;
     }
-    Ok(())
+    Ok(Completion::Completed)
 }
 
 /// A stub never passes, and never fails: its first check says which step comes first.
-fn stub_waits(program: &Program, path: PathBuf) -> Result<(), Failed> {
+fn stub_waits(program: &Program, path: PathBuf) -> Result<Completion, Failed> {
     let first = program.checks.first().ok_or("no checks")?;
     match program::run(program, first, &proof_stage(program.name, path)) {
-        Verdict::NotStarted(step) if step.starts_with("step 1: ") => Ok(()),
+        Verdict::NotStarted(step) if step.starts_with("step 1: ") => Ok(Completion::Completed),
+        skipped @ Verdict::Skipped(_) => conclude(skipped),
         Verdict::NotStarted(step) => Err(format!("says {step:?} instead of its first step").into()),
         Verdict::Ok => Err("an untouched stub passes".into()),
         Verdict::Failed(message) | Verdict::DoesNotBuild(message) => Err(message.into()),
@@ -180,23 +182,26 @@ fn stub_waits(program: &Program, path: PathBuf) -> Result<(), Failed> {
 }
 
 /// The checks before pass; the one that the mutant names fails, and says what is on file.
-fn caught(program: &Program, mutant: &Mutant, path: PathBuf) -> Result<(), Failed> {
+/// Neither is in the way of a mutant a check before that this machine cannot run. If it is the one that should catch it,
+/// nothing is proven, and the proof says so.
+fn caught(program: &Program, mutant: &Mutant, path: PathBuf) -> Result<Completion, Failed> {
     let stage = proof_stage(program.name, path);
     let named = program.checks.iter().position(|c| c.name == mutant.caught_by);
     let named = named.ok_or_else(|| format!("{}: no check is called {}", mutant.path.display(), mutant.caught_by))?;
     // The checks that load the machine are left out here: what they would find, a smaller one before them finds too.
     for check in program.checks[..named].iter().filter(|c| !c.alone) {
         let verdict = program::run(program, check, &stage);
-        if !matches!(verdict, Verdict::Ok) {
+        if !matches!(verdict, Verdict::Ok | Verdict::Skipped(_)) {
             return Err(format!("caught too early, by {}:\n{}", check.name, text_of(&verdict)).into());
         }
     }
     // What a program writes into two streams, or at the moment that it ends, may be seen in another order now and then. The
     // message on file is the usual one; it must come up within so many tries.
-    let mut found = Ok(());
+    let mut found = Ok(Completion::Completed);
     for _ in 0..TRIES {
         found = match program::run(program, &program.checks[named], &stage) {
-            Verdict::Failed(message) => on_file(program, mutant, &message),
+            Verdict::Failed(message) => on_file(program, mutant, &message).map(|()| Completion::Completed),
+            skipped @ Verdict::Skipped(_) => return conclude(skipped),
             other => return Err(format!("not caught by {}: {}", mutant.caught_by, text_of(&other)).into()),
         };
         if found.is_ok() {
@@ -209,7 +214,7 @@ fn caught(program: &Program, mutant: &Mutant, path: PathBuf) -> Result<(), Faile
 fn text_of(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Ok => "it passes".into(),
-        Verdict::NotStarted(s) | Verdict::Failed(s) | Verdict::DoesNotBuild(s) => s.clone(),
+        Verdict::NotStarted(s) | Verdict::Skipped(s) | Verdict::Failed(s) | Verdict::DoesNotBuild(s) => s.clone(),
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Check {
     pub alone: bool,
     /// Needs what only the finished program promises (an option, a log line), so that another subject is not asked.
     pub finished_only: bool,
+    /// Plays users and groups of its choice, which only root may.
+    pub as_root: bool,
     /// The dialogue.
     pub run: fn(&mut Scene) -> Outcome,
 }
@@ -63,7 +65,7 @@ impl Program {
 
     /// Adds a check.
     pub fn check(mut self, name: &'static str, rule: &'static str, run: fn(&mut Scene) -> Outcome) -> Self {
-        self.checks.push(Check { name, rule, options: &[], alone: false, finished_only: false, run });
+        self.checks.push(Check { name, rule, options: &[], alone: false, finished_only: false, as_root: false, run });
         self
     }
 
@@ -90,6 +92,15 @@ impl Program {
     pub fn finished_only(mut self) -> Self {
         if let Some(last) = self.checks.last_mut() {
             last.finished_only = true;
+        }
+        self
+    }
+
+    /// The last check plays users and groups of its choice ([`Scene::connect_as`], [`Scene::run_subject_as`]). Where the
+    /// grader may not, it is skipped, and says so.
+    pub fn as_root(mut self) -> Self {
+        if let Some(last) = self.checks.last_mut() {
+            last.as_root = true;
         }
         self
     }

@@ -16,6 +16,8 @@ pub struct Failure {
     pub why: Option<String>,
     /// The subject reached a step of an exercise that is still to be written: its number and sentence.
     pub todo: Option<(usize, String)>,
+    /// No failure at all: this machine has not what the check needs.
+    pub lacking: Option<String>,
 }
 
 /// What an expectation waited for.
@@ -58,6 +60,12 @@ impl Failure {
 }
 
 impl Failure {
+    /// Ends a check that cannot be run here, and says what this machine lacks: `needs a second group`.
+    pub fn skipped(why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self { lacking: Some(why.clone()), ..Self::new("a machine that has it", why) }
+    }
+
     /// What was expected, when it is in words; nothing when it is octets.
     pub fn expected_words(&self) -> &str {
         match &self.expected {

@@ -4,6 +4,7 @@ use crate::console::{self, Console, Keyboard};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Flow, Output};
 use crate::patience::{RunQueue, Wait};
+use netkata::sys::identity::Identity;
 use netkata::tap::{Conversation, From, Journal, Kind, Transport};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -26,18 +27,24 @@ pub struct Launch {
     pub name: String,
     /// The file to run, and leading arguments.
     pub command: Vec<String>,
+    /// Somebody else than the grader, whose process it shall be.
+    pub identity: Option<Identity>,
 }
 
 impl Launch {
     /// A program that cargo has built.
     pub fn binary(name: &str, path: PathBuf) -> Self {
-        Self { name: name.into(), command: vec![path.to_string_lossy().into_owned()] }
+        Self { name: name.into(), command: vec![path.to_string_lossy().into_owned()], identity: None }
     }
 
     /// A command line, split as a shell would: `python3 "my echo.py"`.
     pub fn command(name: &str, line: &str) -> Result<Self, String> {
         let command = shell_words::split(line).map_err(|e| format!("SUBJECT={line:?}: {e}"))?;
-        if command.is_empty() { Err("SUBJECT is empty".into()) } else { Ok(Self { name: name.into(), command }) }
+        if command.is_empty() {
+            Err("SUBJECT is empty".into())
+        } else {
+            Ok(Self { name: name.into(), command, identity: None })
+        }
     }
 }
 
@@ -69,7 +76,10 @@ impl Subject {
         let prepare = |command: &mut Command| {
             command.env("RUST_BACKTRACE", "0").env_remove("SEED").env_remove("SUBJECT");
         };
-        let (child, ends) = console::spawn(&words, console.kind, prepare).map_err(failed)?;
+        let spawn = || console::spawn(&words, console.kind, prepare);
+        // A process begins with the credentials of the thread that started it (credentials(7)).
+        let started = launch.identity.as_ref().map_or_else(|| Ok(spawn()), |who| who.run(spawn));
+        let (child, ends) = started.flatten().map_err(failed)?;
         let conversation = console.shown.then(|| {
             journal.open(Conversation {
                 transport: Transport::Stdio,

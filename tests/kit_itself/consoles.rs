@@ -8,7 +8,11 @@ use netkata_kit::subject::Launch;
 const LOOK: &str = "for n in 0 1 2; do test -t $n && printf $n; done; echo .";
 
 fn shell(script: &str) -> Scene {
-    Scene::new(&Launch { name: "sh".into(), command: vec!["sh".into(), "-c".into(), script.into()] }, &[], 7)
+    Scene::new(
+        &Launch { name: "sh".into(), command: vec!["sh".into(), "-c".into(), script.into()], identity: None },
+        &[],
+        7,
+    )
 }
 
 #[test]

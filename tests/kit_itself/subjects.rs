@@ -76,3 +76,20 @@ fn datagrams() {
         failures += usize::from(answered.is_err());
     }
 }
+
+/// `LISTEN`: each client is told who it is, by number: user, group, groups.
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "a program for other tests"]
+fn mirror() {
+    use netkata::unix::credentials;
+    use std::io::Write;
+    let [listen] = arguments().try_into().expect("an endpoint");
+    let listener = listen::announced(&listen).expect("a listener");
+    loop {
+        let (mut client, _): (Conn, Peer) = listener.accept_one().expect("a client");
+        let peer = credentials::of(&client).expect("credentials");
+        let groups = credentials::groups_of(&client).expect("groups");
+        writeln!(client, "{} {} {:?}", peer.uid, peer.gid, &groups[1..]).expect("a write");
+    }
+}

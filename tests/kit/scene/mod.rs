@@ -1,16 +1,19 @@
 //! The scene of one check: the subject, the conversations with it, the journal, the seed.
 //!
 //! The verbs stand in files of their own: the subject as a server, what the grader plays, starting commands, their
-//! terminal, the process, the inputs.
+//! terminal, the process, other users, the inputs.
 
 mod commands;
 mod datagrams;
+mod identities;
 pub mod inputs;
 mod peers;
 mod process;
 mod server;
 mod terminal;
 mod unix_datagrams;
+
+pub use identities::NOT_ROOT;
 
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};

@@ -160,7 +160,7 @@ fn refusal_of(address: SocketAddr) -> Option<io::Error> {
 }
 
 /// A connection to a socket file or an abstract name; nothing when the place is neither.
-fn dial_unix(place: &str) -> Option<io::Result<UnixStream>> {
+pub(super) fn dial_unix(place: &str) -> Option<io::Result<UnixStream>> {
     match place.strip_prefix('@') {
         Some(name) => Some(dial_abstract(name)),
         None => place.starts_with('/').then(|| UnixStream::connect(place)),
