@@ -5,6 +5,8 @@
 mod consoles;
 #[path = "kit_itself/lossy.rs"]
 mod lossy;
+#[path = "kit_itself/packets.rs"]
+mod packets;
 #[path = "kit_itself/patience.rs"]
 mod patience;
 #[path = "kit_itself/proving.rs"]

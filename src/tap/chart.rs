@@ -173,7 +173,7 @@ pub(super) fn rows(
 }
 
 fn sniffer(conversation: &Conversation) -> Sniffer {
-    let datagrams = matches!(conversation.transport, Transport::Udp | Transport::UnixDatagram);
+    let datagrams = conversation.transport.keeps_boundaries();
     Sniffer::new(datagrams, conversation.server.map_or(0, |address| address.port()))
 }
 

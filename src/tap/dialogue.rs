@@ -127,11 +127,12 @@ pub(super) fn closing(transport: Option<Transport>) -> &'static str {
 }
 
 /// Says that a side threw the conversation away. Where there are only datagrams, it is the host that says so: nobody
-/// has that port (RFC 792; RFC 4443, section 3.1).
+/// has that port (RFC 792; RFC 4443, section 3.1); for Unix sockets, it is the kernel.
 pub(super) fn breaking(transport: Option<Transport>) -> &'static str {
     match transport {
         Some(Transport::Udp) => "port unreachable (ICMP)",
-        Some(Transport::Unix | Transport::UnixDatagram) => "reset",
+        Some(Transport::Unix | Transport::UnixPacket) => "reset",
+        Some(Transport::UnixDatagram) => "nobody has the name",
         _ => "RST",
     }
 }
@@ -148,10 +149,9 @@ pub(super) fn one_line(text: &str) -> String {
     out
 }
 
-/// Whether a conversation of this kind begins with something on the wire. A datagram needs no connection, and a pipe
-/// is there from the start.
+/// See [`Transport::connects`].
 pub(super) fn connects(transport: Option<Transport>) -> bool {
-    matches!(transport, Some(Transport::Tcp | Transport::Unix))
+    transport.is_some_and(Transport::connects)
 }
 
 /// What the event was; nothing when there is nothing to tell.

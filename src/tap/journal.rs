@@ -16,10 +16,25 @@ pub enum Transport {
     Udp,
     /// A stream between two sockets of the file system.
     Unix,
-    /// Datagrams, or sequenced packets, between two sockets of the file system.
+    /// Datagrams between two sockets of the file system.
     UnixDatagram,
+    /// A connection between two sockets of the file system that keeps packets apart.
+    UnixPacket,
     /// Standard input and output of a program.
     Stdio,
+}
+
+impl Transport {
+    /// Whether what one write sent stays one: datagrams and packets do, a stream does not.
+    pub fn keeps_boundaries(self) -> bool {
+        matches!(self, Transport::Udp | Transport::UnixDatagram | Transport::UnixPacket)
+    }
+
+    /// Whether a conversation begins with something on the wire. A datagram needs no connection, and a pipe is there from
+    /// the start.
+    pub fn connects(self) -> bool {
+        matches!(self, Transport::Tcp | Transport::Unix | Transport::UnixPacket)
+    }
 }
 
 /// What happened.
@@ -155,10 +170,7 @@ impl Journal {
         if kept.is_empty() && !octets.is_empty() {
             return;
         }
-        let stream = matches!(
-            record.conversations.get(conversation).map(|c| c.transport),
-            Some(Transport::Tcp | Transport::Unix | Transport::Stdio)
-        );
+        let stream = record.conversations.get(conversation).is_some_and(|c| !c.transport.keeps_boundaries());
         if stream
             && let Some(Event { conversation: Some(c), kind: Kind::Data(side, data), .. }) = record.events.last_mut()
             && (*c, *side) == (conversation, from)

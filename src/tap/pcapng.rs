@@ -620,7 +620,7 @@ mod tests {
             let mut sent: BTreeMap<_, Sent> = BTreeMap::new();
             for event in journal.events() {
                 let Some((c, talk)) = event.conversation.and_then(|c| Some((c, talks.get(c)?))) else { continue };
-                let datagrams = matches!(talk.transport, Transport::Udp | Transport::UnixDatagram);
+                let datagrams = talk.transport.keeps_boundaries();
                 match event.kind {
                     Kind::Data(from, octets) => {
                         let (stream, messages, done) = sent.entry(path(c, talk, from)).or_default();

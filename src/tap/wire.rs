@@ -140,7 +140,7 @@ impl Wire {
     }
 
     fn event(&mut self, kind: &Kind, trace: &mut Trace) {
-        let datagrams = matches!(self.conversation.transport, Transport::Udp | Transport::UnixDatagram);
+        let datagrams = self.conversation.transport.keeps_boundaries();
         match kind {
             Kind::Open => {
                 trace.comments.extend(self.disguise());
@@ -150,7 +150,7 @@ impl Wire {
             }
             Kind::Data(from, octets) if datagrams => self.datagram(*from, octets, trace),
             Kind::Data(from, octets) => self.stream(*from, octets, trace),
-            // UDP has no word for it.
+            // UDP has no word for it, and nothing else on the wire keeps packets apart.
             Kind::Close(from) if datagrams => {
                 trace.comments.push(format!("the {} closed its socket", self.name(*from)));
             }
@@ -183,6 +183,7 @@ impl Wire {
             Transport::Udp => "UDP",
             Transport::Unix => "a Unix socket",
             Transport::UnixDatagram => "Unix datagrams",
+            Transport::UnixPacket => "sequenced packets of Unix sockets",
             Transport::Stdio => "standard input and output",
         };
         Some(format!("really {what} between {client_name} and {server_name}; addresses and ports are made up"))

@@ -104,7 +104,7 @@ fn exchange(journal: &Journal, wanted: &Wanted) -> Result<String, String> {
         .collect();
     let total = |side| messages.iter().filter(|(from, _)| *from == side).map(|(_, o)| o.len()).sum::<usize>();
     let totals = (total(From::Client), total(From::Server));
-    let datagrams = matches!(c.transport, Transport::Udp | Transport::UnixDatagram);
+    let datagrams = c.transport.keeps_boundaries();
     let count = |side| messages.iter().filter(|(from, _)| *from == side).count();
     if let Some(field) = wanted.fields.iter().find(|f| f.datagram > if datagrams { count(f.from) } else { 1 }) {
         return Err(format!("{:?}: there is no datagram {} of that side", field.name, field.datagram));

@@ -82,7 +82,7 @@ pub fn story(journal: &Journal) -> String {
             From::Server => (&c.server_name, &c.client_name),
         };
         let line = match &event.kind {
-            Kind::Open if matches!(c.transport, Transport::Udp | Transport::UnixDatagram) => {
+            Kind::Open if !c.transport.connects() => {
                 format!("datagrams between {} and {}", c.client_name, c.server_name)
             }
             Kind::Open => format!("{} connects to {}", c.client_name, c.server_name),
@@ -90,10 +90,15 @@ pub fn story(journal: &Journal) -> String {
                 let ((a, b), count) = (names(*from), human::count(octets.len(), "octet"));
                 format!("{a} -> {b}, {count}\n{}", dump(octets, 0, &[], usize::MAX).trim_end())
             }
-            Kind::Close(from) => format!("{} will send no more (FIN)", names(*from).0),
+            Kind::Close(from) if c.transport == Transport::Tcp => format!("{} will send no more (FIN)", names(*from).0),
+            Kind::Close(from) => format!("{} will send no more (end of file)", names(*from).0),
             Kind::Reset(from) if c.transport == Transport::Udp => {
                 format!("the host of {} says that nobody has the port (ICMP)", names(*from).0)
             }
+            Kind::Reset(from) if c.transport == Transport::UnixDatagram => {
+                format!("nobody has the name of {} any more", names(*from).0)
+            }
+            Kind::Reset(from) if c.transport != Transport::Tcp => format!("{} resets the connection", names(*from).0),
             Kind::Reset(from) => format!("{} resets the connection (RST)", names(*from).0),
             Kind::Missing(from, missing) => format!("{}: {missing}", names(*from).0),
             Kind::Note(text) => format!("-- {text}"),

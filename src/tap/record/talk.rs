@@ -4,7 +4,7 @@ use super::lane::{BEGINNING, ENTRY, Lane, Seen, What};
 use super::{Shared, number};
 use crate::human;
 use crate::relay::{From, Watch};
-use crate::tap::journal::{Conversation, Kind, Missing, Transport, Why};
+use crate::tap::journal::{Conversation, Kind, Missing, Why};
 use crate::tap::protocol::{Label, Protocol, Sniffer};
 use crate::tap::recorder::verdict;
 use std::io;
@@ -68,7 +68,7 @@ impl Talk {
         conversation: Conversation,
         known: Option<Protocol>,
     ) -> Self {
-        let datagrams = matches!(conversation.transport, Transport::Udp | Transport::UnixDatagram);
+        let datagrams = conversation.transport.keeps_boundaries();
         let port = conversation.server.map_or(0, |s| s.port());
         let only = &shared.rules.only;
         let choice = match (only.conversation(index), only.asks_for_protocols()) {

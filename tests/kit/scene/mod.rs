@@ -1,11 +1,12 @@
 //! The scene of one check: the subject, the conversations with it, the journal, the seed.
 //!
-//! The verbs stand in files of their own: the subject as a server, what the grader plays, starting commands, their
-//! terminal, the process, the inputs.
+//! The verbs stand in files of their own: the subject as a server, what the grader plays, datagrams and packets, starting
+//! commands, their terminal, the process, the inputs.
 
 mod commands;
 mod datagrams;
 pub mod inputs;
+mod packets;
 mod peers;
 mod process;
 mod server;
