@@ -7,6 +7,8 @@ mod consoles;
 mod identities;
 #[path = "kit_itself/lossy.rs"]
 mod lossy;
+#[path = "kit_itself/packets.rs"]
+mod packets;
 #[path = "kit_itself/patience.rs"]
 mod patience;
 #[path = "kit_itself/proving.rs"]

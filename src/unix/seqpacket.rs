@@ -1,11 +1,13 @@
 //! Sequenced packets: a connection, as a stream has, whose reads give what one write sent, as a datagram's do (socket(2),
-//! `SOCK_SEQPACKET`). std has no type for it. Linux has it, macOS has not.
+//! `SOCK_SEQPACKET`). std has no type for it. Linux has it, macOS has not. Other systems that have it do not tell an empty
+//! packet from the end.
 
 use super::stream::Client;
 use super::{Access, Bound, Kind, Name, file};
 use crate::deadline::Timeouts;
 use crate::listen::Accept;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, RecvMsg, recvmsg};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, IoSliceMut, Read, Write};
 use std::net::Shutdown;
@@ -37,7 +39,7 @@ impl Packets {
     /// # Errors
     /// As connect(2): `ConnectionRefused` when nobody listens, `EPROTOTYPE` when the file is a socket of another kind.
     pub fn connect(to: &Name, limit: Duration) -> io::Result<Self> {
-        let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
+        let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).map_err(explain)?;
         // For a Unix socket, the send timeout is connect's as well (unix_stream_connect waits for it).
         socket.set_write_timeout(Some(limit))?;
         socket.connect(&to.address()?)?;
@@ -50,7 +52,7 @@ impl Packets {
     /// # Errors
     /// As socketpair(2).
     pub fn pair() -> io::Result<(Self, Self)> {
-        let (a, b) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None)?;
+        let (a, b) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).map_err(explain)?;
         Ok((Self::new(a)?, Self::new(b)?))
     }
 
@@ -62,21 +64,25 @@ impl Packets {
         Ok(Self(socket))
     }
 
-    /// Takes the next packet and says whether it fitted. Waits as long as the read timeout says.
+    /// Takes the next packet and says whether it fitted. Waits as long as the read timeout says; a signal does not end it.
     ///
     /// # Errors
     /// As recvmsg(2).
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
         let room = buffer.len();
-        let mut credentials = nix::cmsg_space!(nix::libc::ucred);
+        #[cfg(target_os = "linux")]
+        let mut credentials = nix::cmsg_space!(libc::ucred);
+        #[cfg(not(target_os = "linux"))]
+        let mut credentials = Vec::new();
         let mut parts = [IoSliceMut::new(buffer)];
         let fd = self.0.as_raw_fd();
-        let message = recvmsg::<()>(fd, &mut parts, Some(&mut credentials), MsgFlags::MSG_TRUNC)?;
-        let whole = message.bytes;
-        // Where the room was too small, somebody passed descriptors along, and the kernel has closed them.
-        let is_from_somebody = message
-            .cmsgs()
-            .map_or(true, |mut found| found.any(|control| matches!(control, ControlMessageOwned::ScmCredentials(_))));
+        let (whole, is_from_somebody) = loop {
+            match recvmsg::<()>(fd, &mut parts, Some(&mut credentials), MsgFlags::MSG_TRUNC) {
+                // Also without a handler: of a program that was stopped and goes on (Ctrl-Z, then fg; signal(7)).
+                Err(Errno::EINTR) => {}
+                other => break other.map(|message| (message.bytes, is_from_somebody(&message)))?,
+            }
+        };
         match whole {
             0 if !is_from_somebody => Ok(Received::End),
             _ => Ok(Received::Packet { len: whole.min(room), whole }),
@@ -88,7 +94,12 @@ impl Packets {
     /// # Errors
     /// As send(2): `BrokenPipe` when the peer has closed, `EMSGSIZE` when it is longer than the send buffer.
     pub fn send(&self, octets: &[u8]) -> io::Result<()> {
-        self.0.send(octets).map(drop)
+        loop {
+            match self.0.send(octets) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => return other.map(drop),
+            }
+        }
     }
 
     /// Shuts a direction, or both, down.
@@ -98,6 +109,28 @@ impl Packets {
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.shutdown(how)
     }
+}
+
+/// The system's own text, *protocol not supported*, does not say what it is about.
+fn explain(e: io::Error) -> io::Error {
+    match e.raw_os_error() {
+        Some(libc::EPROTONOSUPPORT | libc::ESOCKTNOSUPPORT) => {
+            io::Error::new(io::ErrorKind::Unsupported, "this system has no sequenced packets (SOCK_SEQPACKET)")
+        }
+        _ => e,
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn is_from_somebody(message: &RecvMsg<()>) -> bool {
+    use nix::sys::socket::ControlMessageOwned::ScmCredentials;
+    // Where the room was too small, somebody passed descriptors along, and the kernel has closed them.
+    message.cmsgs().map_or(true, |mut found| found.any(|control| matches!(control, ScmCredentials(_))))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_from_somebody(_: &RecvMsg<()>) -> bool {
+    false
 }
 
 impl AsFd for Packets {
@@ -141,9 +174,10 @@ pub struct Listener {
 /// Listens; see [`file::bind`].
 ///
 /// # Errors
-/// As [`file::bind`]; `EPROTONOSUPPORT` where the system has no such sockets.
+/// As [`file::bind`]; `Unsupported` where the system has no such sockets.
 pub fn listen(name: &Name, access: &Access) -> io::Result<Listener> {
-    Ok(Listener { bound: file::bind(Kind::Seqpacket, name, access)?, clients: AtomicU64::new(0) })
+    let bound = file::bind(Kind::Seqpacket, name, access).map_err(explain)?;
+    Ok(Listener { bound, clients: AtomicU64::new(0) })
 }
 
 impl AsFd for Listener {

@@ -29,6 +29,7 @@ pub mod message;
 pub mod mutant;
 pub mod output;
 pub mod package;
+pub mod packets;
 pub mod patience;
 pub mod program;
 pub mod scene;
@@ -51,6 +52,7 @@ pub mod prelude {
     pub use crate::check::Program;
     pub use crate::failure::{Because, Failure, Outcome};
     pub use crate::lossy::{Fault, Faults, LossyLink, Nth};
+    pub use crate::packets::{Packet, PacketTalk};
     pub use crate::patience::PATIENCE;
     pub use crate::scene::Scene;
     pub use crate::talk::{Close, Talk};

@@ -2,11 +2,14 @@
 //!
 //! The verbs stand in files of their own: the subject as a server, what the grader plays, starting commands, their
 //! terminal, the process, other users, the inputs.
+//! The verbs stand in files of their own: the subject as a server, what the grader plays, datagrams and packets, starting
+//! commands, their terminal, the process, the inputs.
 
 mod commands;
 mod datagrams;
 mod identities;
 pub mod inputs;
+mod packets;
 mod peers;
 mod process;
 mod server;
