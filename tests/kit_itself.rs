@@ -3,6 +3,8 @@
 
 #[path = "kit_itself/consoles.rs"]
 mod consoles;
+#[path = "kit_itself/descriptors.rs"]
+mod descriptors;
 #[path = "kit_itself/lossy.rs"]
 mod lossy;
 #[path = "kit_itself/patience.rs"]

@@ -5,6 +5,7 @@
 
 mod commands;
 mod datagrams;
+mod descriptors;
 pub mod inputs;
 mod peers;
 mod process;
