@@ -3,6 +3,8 @@
 
 #[path = "kit_itself/consoles.rs"]
 mod consoles;
+#[path = "kit_itself/descriptors.rs"]
+mod descriptors;
 #[path = "kit_itself/identities.rs"]
 mod identities;
 #[path = "kit_itself/lossy.rs"]

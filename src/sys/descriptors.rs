@@ -7,8 +7,10 @@ use crate::unix::pass::MOST;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// Room for as many descriptors as a message can have, and to spare; `u64`, for a `cmsghdr` must be aligned.
-type Control = [u64; 160];
+/// Octets that are aligned as a `cmsghdr` must be. There is room for 512 descriptors: macOS lets a peer send twice as many as
+/// Linux does, and where the room is too small, it loses those that are left over.
+type Control = [u64; ROOM];
+const ROOM: usize = 260;
 
 /// Sends octets and descriptors in one message.
 ///
@@ -17,7 +19,7 @@ type Control = [u64; 160];
 #[allow(unsafe_code)]
 pub fn send(socket: BorrowedFd<'_>, octets: &[u8], handed: &[BorrowedFd<'_>]) -> io::Result<usize> {
     let numbers: Vec<RawFd> = handed.iter().take(MOST).map(AsRawFd::as_raw_fd).collect();
-    let mut control: Control = [0; 160];
+    let mut control: Control = [0; ROOM];
     let mut part = libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
     // SAFETY: all fields of a `msghdr` are numbers and pointers, for which zero is a value.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -38,8 +40,7 @@ pub fn send(socket: BorrowedFd<'_>, octets: &[u8], handed: &[BorrowedFd<'_>]) ->
         }
     }
     // SAFETY: `message` points to `part` and `control`, which live until the call is over; the kernel only reads them.
-    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, NO_SIGNAL) };
-    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent.cast_unsigned()) }
+    uninterrupted(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, NO_SIGNAL) })
 }
 
 /// Reads octets and takes over every descriptor that came along. `true`: some are missing.
@@ -48,7 +49,7 @@ pub fn send(socket: BorrowedFd<'_>, octets: &[u8], handed: &[BorrowedFd<'_>]) ->
 /// As recvmsg(2).
 #[allow(unsafe_code)]
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>, bool)> {
-    let mut control: Control = [0; 160];
+    let mut control: Control = [0; ROOM];
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: as in `send`.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -57,14 +58,24 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, 
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = size_of::<Control>() as _;
     // SAFETY: the kernel writes at most `buffer.len()` octets into `buffer` and `size_of::<Control>()` into `control`.
-    let came = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, CLOSE_ON_EXEC) };
-    if came < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    let came = uninterrupted(|| unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, CLOSE_ON_EXEC) })?;
     // SAFETY: the kernel has just filled `message` and `control`.
     let descriptors = unsafe { adopt(&message) };
     descriptors.iter().for_each(close_on_exec);
-    Ok((came.cast_unsigned(), descriptors, message.msg_flags & libc::MSG_CTRUNC != 0))
+    Ok((came, descriptors, message.msg_flags & libc::MSG_CTRUNC != 0))
+}
+
+/// A signal ends a call on a socket that has a timeout, whatever the handler asked for (signal(7)): it is made again.
+fn uninterrupted(mut call: impl FnMut() -> isize) -> io::Result<usize> {
+    loop {
+        match call() {
+            result if result >= 0 => return Ok(result.cast_unsigned()),
+            _ => match io::Error::last_os_error() {
+                e if e.kind() == io::ErrorKind::Interrupted => {}
+                e => return Err(e),
+            },
+        }
+    }
 }
 
 /// Takes over the descriptors of a message.
@@ -120,8 +131,28 @@ mod tests {
     #[test]
     #[allow(unsafe_code)]
     fn there_is_room_for_all() {
-        let size = (MOST * size_of::<RawFd>()) as u32;
-        // SAFETY: CMSG_SPACE only computes.
-        assert!(unsafe { libc::CMSG_SPACE(size) } as usize <= size_of::<Control>());
+        for most in [MOST, 512] {
+            let size = (most * size_of::<RawFd>()) as u32;
+            // SAFETY: CMSG_SPACE only computes.
+            assert!(unsafe { libc::CMSG_SPACE(size) } as usize <= size_of::<Control>());
+        }
+        assert_eq!(align_of::<Control>() % align_of::<libc::cmsghdr>(), 0);
+    }
+
+    /// An interrupted call is made again; another error is not.
+    #[test]
+    fn a_signal_is_no_answer() {
+        use nix::errno::Errno;
+        let mut answers = vec![7, -1, -1];
+        let interrupted = || {
+            Errno::EINTR.set();
+            answers.pop().expect("asked too often")
+        };
+        assert_eq!(uninterrupted(interrupted).expect("the third"), 7);
+        let refused = || {
+            Errno::ECONNREFUSED.set();
+            -1
+        };
+        assert_eq!(uninterrupted(refused).expect_err("no").kind(), io::ErrorKind::ConnectionRefused);
     }
 }

@@ -35,13 +35,14 @@ pub fn send(socket: &impl AsFd, octets: &[u8], handed: &[BorrowedFd<'_>]) -> io:
     descriptors::send(socket.as_fd(), octets, handed)
 }
 
-/// Reads octets, and takes whatever descriptors came with them. On a stream, a read ends before the next message that has
-/// descriptors.
+/// Reads octets, and takes whatever descriptors came with them. On a stream, a read ends behind a message that had descriptors,
+/// and not before it: octets that were sent earlier, without any, may come in the same read. So descriptors never mix, and
+/// which octet they were sent with is not known.
 ///
 /// All that came are taken, for those that were left out here would stay open for ever: the peer decides how many it sends.
 ///
 /// # Errors
-/// As recvmsg(2).
+/// As recvmsg(2). A signal is no error.
 pub fn receive(socket: &impl AsFd, buffer: &mut [u8]) -> io::Result<Parcel> {
     let (len, descriptors, cut) = descriptors::receive(socket.as_fd(), buffer)?;
     Ok(Parcel { len, descriptors, cut })
@@ -70,6 +71,24 @@ mod tests {
         let mut said = String::new();
         reader.read_to_string(&mut said).expect("read, to the end: nobody else has it");
         assert_eq!(said, "ahoy");
+    }
+
+    /// A read takes octets that were sent before the descriptors along with them, and none that were sent after.
+    #[test]
+    fn a_read_ends_behind_them() {
+        let (here, there) = UnixStream::pair().expect("pair");
+        for (octets, handed) in [(b"1234", None), (b"5678", Some(here.as_fd())), (b"9abc", None)] {
+            send(&here, octets, handed.as_slice()).expect("send");
+        }
+        let mut buffer = [0; 32];
+        let mut read = || {
+            let parcel = receive(&there, &mut buffer).expect("receive");
+            (buffer[..parcel.len].to_vec(), parcel.descriptors.len())
+        };
+        let got = [read(), read()];
+        #[cfg(target_os = "linux")]
+        assert_eq!(got, [(b"12345678".to_vec(), 1), (b"9abc".to_vec(), 0)]);
+        assert_eq!(got.iter().map(|(_, descriptors)| descriptors).sum::<usize>(), 1);
     }
 
     /// As many as the kernel carries; none; and the end.

@@ -3,6 +3,8 @@
 //! The verbs of a dialogue are here: send, expect, wait for silence, wait for a close. So are the faults that a
 //! network can do to a stream: cut it anywhere, stall, half-close, reset.
 
+mod descriptors;
+
 use crate::consumed;
 use crate::failure::{Failure, Outcome};
 use crate::patience::{RunQueue, Wait};
@@ -11,8 +13,8 @@ use netkata::deadline::DeadlineStream;
 use netkata::tap::{From, Journal, Kind};
 use netkata::{error, hexdump, human};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,8 @@ pub struct Talk {
     me: From,
     /// Came, but is not expected yet.
     pending: Vec<u8>,
+    /// Came along with it (see [`Talk::expect_with`]).
+    descriptors: Vec<OwnedFd>,
     closed: Option<Close>,
     patience: Duration,
     queue: RunQueue,
@@ -64,6 +68,7 @@ impl Talk {
             conversation,
             me,
             pending: Vec::new(),
+            descriptors: Vec::new(),
             closed: None,
             patience: PATIENCE,
             queue: RunQueue::default(),
@@ -400,10 +405,9 @@ impl Talk {
             let Some(until) = wait.until() else {
                 return Err(format!("nothing for {}", human::duration(wait.limit())));
             };
-            self.stream.set_read_deadline(until);
             // No further than the expectation goes: how far ahead the program is differs from run to run.
             let room = (n - self.pending.len()).min(buffer.len());
-            match self.stream.read(&mut buffer[..room]) {
+            match self.read_some(until, &mut buffer[..room]) {
                 Ok(0) => self.see_close(Close::Fin),
                 Ok(got) => {
                     if !self.dropped {
@@ -453,7 +457,8 @@ impl Drop for Talk {
         if std::mem::replace(&mut self.dropped, true) {
             return;
         }
-        if let Err(failure) = self.expect_no_more(Duration::from_millis(1)) {
+        let left_over = self.expect_no_more(Duration::from_millis(1)).err().or_else(|| self.unwanted_descriptors());
+        if let Some(failure) = left_over {
             self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
         }
     }

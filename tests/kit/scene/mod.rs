@@ -7,6 +7,7 @@
 
 mod commands;
 mod datagrams;
+mod descriptors;
 mod identities;
 pub mod inputs;
 mod packets;
