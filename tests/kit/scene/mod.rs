@@ -1,8 +1,9 @@
 //! The scene of one check: the subject, the conversations with it, the journal, the seed.
 //!
 //! The verbs stand in files of their own: the subject as a server, what the grader plays, starting commands, their
-//! terminal, the process, other users, the inputs.
+//! terminal, the process, further processes, other users, the inputs.
 
+pub mod beside;
 mod commands;
 mod datagrams;
 mod identities;
@@ -85,7 +86,7 @@ impl Scene {
         let said = subject.end();
         let outcome = match outcome {
             Err(mut failure) => {
-                failure.todo = todo_step(&said);
+                failure.todo = failure.todo.or_else(|| todo_step(&said));
                 Err(failure)
             }
             Ok(()) => match (panic_line(&said), ended) {
