@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -82,7 +82,7 @@ pub enum Source {
 static NOBODY_STARTS: RwLock<()> = RwLock::new(());
 
 /// Starts a program at this console, in a process group of its own.
-pub fn spawn(words: &[String], kind: Kind, prepare: impl Fn(&mut Command)) -> io::Result<(Child, Ends)> {
+pub fn spawn(words: &[OsString], kind: Kind, prepare: impl Fn(&mut Command)) -> io::Result<(Child, Ends)> {
     if kind == Kind::Pipes {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).process_group(0);
@@ -131,7 +131,7 @@ fn no_pipe() -> io::Error {
 
 /// Ctrl-C is for the session that has the terminal (credentials(7)). setsid(1) makes one and takes the terminal; where it
 /// is missing, the program is at a terminal all the same, but Ctrl-C means nothing there.
-fn in_a_session(words: &[String]) -> Command {
+fn in_a_session(words: &[OsString]) -> Command {
     let mut command;
     if has_sessions() {
         command = Command::new("setsid");

@@ -8,6 +8,7 @@ use netkata::sys::identity::Identity;
 use netkata::tap::{Conversation, From, Journal, Kind, Transport};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -65,13 +66,19 @@ pub struct Subject {
 impl Subject {
     /// Starts the program with pipes. When they are `shown`, its standard input and output are a conversation in the
     /// journal; a server says nothing there but where it listens.
-    pub fn start(launch: &Launch, arguments: &[String], journal: &Journal, shown: bool) -> Outcome<Self> {
+    pub fn start(launch: &Launch, arguments: &[impl AsRef<OsStr>], journal: &Journal, shown: bool) -> Outcome<Self> {
         Self::start_at(Console { shown, ..Console::default() }, launch, arguments, journal)
     }
 
     /// As [`Subject::start`], at any console.
-    pub fn start_at(console: Console, launch: &Launch, arguments: &[String], journal: &Journal) -> Outcome<Self> {
-        let words = [&launch.command, arguments].concat();
+    pub fn start_at(
+        console: Console,
+        launch: &Launch,
+        arguments: &[impl AsRef<OsStr>],
+        journal: &Journal,
+    ) -> Outcome<Self> {
+        let mut words: Vec<OsString> = launch.command.iter().map(Into::into).collect();
+        words.extend(arguments.iter().map(Into::into));
         let failed = |e: io::Error| Failure::new(format!("{} to start", launch.command[0]), e.to_string());
         let prepare = |command: &mut Command| {
             command.env("RUST_BACKTRACE", "0").env_remove("SEED").env_remove("SUBJECT");

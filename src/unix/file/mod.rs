@@ -23,11 +23,13 @@ use std::path::{Path, PathBuf};
 /// A socket that others can reach by a name. Dropping it removes its file, if that is still ours.
 #[derive(Debug)]
 pub struct Bound<S> {
+    // Fields are dropped in this order: the file goes while the socket still answers for it. Closed first, it would be stale for
+    // a moment; another server could replace it, and we would remove that one's.
+    file: Option<Claim>,
     /// The socket.
     pub socket: S,
     /// What it was bound to.
     pub name: Name,
-    file: Option<Claim>,
 }
 
 impl<S> Bound<S> {
@@ -269,6 +271,24 @@ mod tests {
             UnixStream::connect(&path).expect("the winner's");
             drop(got);
         }
+    }
+
+    /// One server leaves, and the next takes its place: whoever has the name can be reached by it.
+    #[test]
+    fn who_leaves_takes_no_successor_along() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (path, name) = path_in(&folder);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..2000 {
+                        let Ok(ours) = listen(&name, &OPEN) else { continue };
+                        UnixStream::connect(&path).expect("ours");
+                        drop(ours);
+                    }
+                });
+            }
+        });
     }
 
     #[cfg(target_os = "linux")]

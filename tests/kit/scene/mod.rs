@@ -4,7 +4,9 @@
 //! terminal, the process, other users, the inputs.
 //! The verbs stand in files of their own: the subject as a server, what the grader plays, datagrams and packets, starting
 //! commands, their terminal, the process, the inputs.
+//! terminal, the process, further processes, other users, the inputs.
 
+pub mod beside;
 mod commands;
 mod datagrams;
 mod descriptors;
@@ -92,7 +94,7 @@ impl Scene {
         let said = subject.end();
         let outcome = match outcome {
             Err(mut failure) => {
-                failure.todo = todo_step(&said);
+                failure.todo = failure.todo.or_else(|| todo_step(&said));
                 Err(failure)
             }
             Ok(()) => match (panic_line(&said), ended) {
