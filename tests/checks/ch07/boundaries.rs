@@ -45,7 +45,7 @@ struct Asked {
 
 impl Asked {
     fn new(s: &mut Scene) -> Self {
-        let text = s.phrase();
+        let text = word(s);
         let room = s.rng.usize(3..text.len());
         Self { text, times: s.rng.usize(4..8), room }
     }
@@ -70,6 +70,13 @@ impl Asked {
         let pieces = all.as_bytes().chunks(self.room).map(|piece| quoted(&String::from_utf8_lossy(piece)));
         pieces.collect::<Vec<_>>().join(" ")
     }
+}
+
+/// A ship and a number.
+fn word(s: &mut Scene) -> String {
+    let phrase = s.phrase();
+    let words: Vec<&str> = phrase.split(' ').collect();
+    [words[0], words[words.len() - 1]].join(" ")
 }
 
 fn quoted(text: &str) -> String {
@@ -97,7 +104,7 @@ fn expect_cell(s: &mut Scene, label: &str, kind: &str, expected: &str) -> Outcom
     match row.get(column).map(String::as_str) {
         Some(cell) if cell == expected => Ok(()),
         cell => {
-            let got = cell.unwrap_or("nothing in that column");
+            let got = cell.unwrap_or("nothing in that column").escape_debug().to_string().replace("\\\"", "\"");
             Err(Failure::new(format!("{label}, {kind}: {expected}"), got))
         }
     }
@@ -132,10 +139,11 @@ fn sizes(s: &mut Scene) -> Outcome {
     let (asked, all) = (Asked::new(s), s.rng.usize(1000..2000));
     run(s, &["--write", &asked.text, "--read", &asked.room.to_string(), "--read", &all.to_string()])?;
     let asked = Asked { times: 3, ..asked };
-    expect_row(s, &asked.label(), [&asked.joined(), &asked.apart(), &asked.apart()])?;
+    expect_row(s, &asked.label(), [&asked.joined(), &asked.apart(), &asked.apart()])
+        .because("the help: --read may be given several times")?;
     let (joined, apart) = (quoted(&asked.text.repeat(3)), vec![quoted(&asked.text); 3].join(" "));
     let asked = Asked { room: all, ..asked };
-    expect_row(s, &asked.label(), [&joined, &apart, &apart])?;
+    expect_row(s, &asked.label(), [&joined, &apart, &apart]).because("the help: --read may be given several times")?;
     run(s, &[])?;
     for room in [2, 1024] {
         let asked = Asked { text: "ping".into(), times: 3, room };
@@ -187,7 +195,7 @@ fn half(s: &mut Scene) -> Outcome {
 }
 
 fn control(s: &mut Scene) -> Outcome {
-    let word = s.phrase();
+    let word = word(s);
     run(s, &["--write", &format!("\x1b[7m{word}\r"), "--read", "1024"])?;
     let text = quoted(&format!("\\x1b[7m{word}\\r"));
     expect_row(s, "a half-close, the other end writes", [&text, &text, &text])
