@@ -1,11 +1,14 @@
 //! Chapter 7: Unix domain sockets.
 
+mod boundaries;
+
 use netkata_kit::Program;
 
 /// The chapter's programs, then its exercises, each in the order of the lesson.
 pub fn programs() -> Vec<Program> {
     vec![
         // Programs:
+        boundaries::program(),
         // Exercises:
     ]
 }
