@@ -294,7 +294,9 @@ impl Drop for Subject {
 /// The address of a URL.
 fn address_in(url: &str) -> Option<&str> {
     let url = url.trim();
-    url.split_once("://").map(|(_, address)| address).or_else(|| url.strip_prefix("unix:"))
+    // An abstract name has no `//` before it, whatever the kind of socket.
+    let name = || ["unix:", "unixgram:", "unixpacket:"].iter().find_map(|scheme| url.strip_prefix(scheme));
+    url.split_once("://").map(|(_, address)| address).or_else(name)
 }
 
 /// A thread's state, as in ps(1): R runs, S sleeps, T is stopped (proc(5), the third field of `stat`).

@@ -1,11 +1,15 @@
 //! Chapter 7: Unix domain sockets.
 
+mod files;
+mod unix_echo_server;
+
 use netkata_kit::Program;
 
 /// The chapter's programs, then its exercises, each in the order of the lesson.
 pub fn programs() -> Vec<Program> {
     vec![
         // Programs:
+        unix_echo_server::program(),
         // Exercises:
     ]
 }
