@@ -1,6 +1,8 @@
 //! Chapter 7: Unix domain sockets.
 
 mod boundaries;
+mod files;
+mod unix_echo_server;
 
 use netkata_kit::Program;
 
@@ -9,6 +11,7 @@ pub fn programs() -> Vec<Program> {
     vec![
         // Programs:
         boundaries::program(),
+        unix_echo_server::program(),
         // Exercises:
     ]
 }
