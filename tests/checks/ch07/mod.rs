@@ -1,6 +1,7 @@
 //! Chapter 7: Unix domain sockets.
 
 mod files;
+mod unix_echo_client;
 mod unix_echo_server;
 
 use netkata_kit::Program;
@@ -10,6 +11,7 @@ pub fn programs() -> Vec<Program> {
     vec![
         // Programs:
         unix_echo_server::program(),
+        unix_echo_client::program(),
         // Exercises:
     ]
 }
