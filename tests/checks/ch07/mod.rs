@@ -2,6 +2,7 @@
 
 mod boundaries;
 mod files;
+mod unix_echo_client;
 mod unix_echo_server;
 
 use netkata_kit::Program;
@@ -12,6 +13,7 @@ pub fn programs() -> Vec<Program> {
         // Programs:
         boundaries::program(),
         unix_echo_server::program(),
+        unix_echo_client::program(),
         // Exercises:
     ]
 }
