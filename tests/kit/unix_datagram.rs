@@ -75,6 +75,11 @@ impl UnixDatagrams {
         (0..n).try_for_each(|_| self.put(octets))
     }
 
+    /// As [`UnixDatagrams::send`], and not written down.
+    pub fn send_unseen(&self, octets: &[u8]) -> Outcome {
+        self.put(octets)
+    }
+
     fn put(&self, octets: &[u8]) -> Outcome {
         let sent = self.server.address().and_then(|to| SockRef::from(&self.socket).send_to(octets, &to));
         sent.map(drop).map_err(|e| Failure::new("the program to take a datagram", cause_text(&e)))
