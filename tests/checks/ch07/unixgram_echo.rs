@@ -28,17 +28,17 @@ pub fn program() -> Program {
         .check("serves_on_an_abstract_name", "@name is a name without a file", abstract_server)
         .check(
             "survives_a_client_without_a_name",
-            "who has not called bind(2) is told of, and costs nobody else",
+            "who has not called bind(2) is told of, and costs nobody else an echo",
             unnamed,
         )
         .check(
             "survives_a_client_that_left",
-            "a client that has gone, with or without its file, costs nobody else",
+            "a client that has gone, with or without its file, costs nobody else an echo",
             left,
         )
         .check(
             "survives_a_file_it_may_not_write_to",
-            "a client whose file is closed to the server costs nobody else",
+            "a client whose file is closed to the server costs nobody else an echo",
             closed,
         )
         .check("never_waits_for_a_reader", "a client that asks and does not read stops nobody else's echo", deaf)
@@ -177,7 +177,7 @@ fn left(s: &mut Scene) -> Outcome {
     let names = [killed.name()?, tidy.name()?];
     s.hold()?;
     killed.send(words.as_bytes())?;
-    drop(killed);
+    killed.vanish();
     tidy.send(words.as_bytes())?;
     tidy.leave()?;
     s.release()?;
@@ -197,7 +197,8 @@ fn closed(s: &mut Scene) -> Outcome {
     c.refuse_answers()?;
     c.send(words.as_bytes())?;
     another_is_served(s).because(NEXT)?;
-    c.expect_silence(ms(10))?;
+    c.expect_silence(ms(10))
+        .because("chmod(2): a server with rights over other people's files should keep its hands off them")?;
     common::error_line_is(s, &format!("{}: not answered: permission denied", c.name()?))
         .because("unix(7): to send to a socket file takes write permission on it; the server's answer is no exception")
 }
