@@ -1,5 +1,6 @@
 //! `unixgram_echo`: RFC 862 in datagrams between Unix sockets.
 
+use super::files;
 use crate::checks::common;
 use netkata_kit::prelude::*;
 use netkata_kit::unix_datagram::UnixDatagrams;
@@ -25,7 +26,7 @@ pub fn program() -> Program {
         .check("keeps_every_octet_value", "every octet comes back as it was sent, text or not", every_octet)
         .check("answers_each_sender", "senders who speak in turns each get their own", each_sender)
         .check("answers_a_client_without_a_file", "a client with an abstract name is answered, too", abstract_client)
-        .check("serves_on_an_abstract_name", "@name is a name without a file", abstract_server)
+        .check("abstract_names_make_no_file", "@name is a name of the kernel's, and no file", abstract_server)
         .check(
             "survives_a_client_without_a_name",
             "who has not called bind(2) is told of, and costs nobody else an echo",
@@ -61,6 +62,48 @@ pub fn program() -> Program {
         .check("ends_while_somebody_talks", "SIGTERM ends it at once, whatever still comes", traffic)
         .check("sums_up", "at its end it says how much came, was cut, and went unanswered", sums_up)
         .with(&["--buffer", "100"])
+        // The file.
+        .check("removes_its_file", "whichever signal ends it, its socket file goes with it", files::removes_its_file)
+        .check(
+            "leaves_a_successors_file",
+            "a file that another server has put there is not removed",
+            files::leaves_a_successors_file,
+        )
+        .check("replaces_a_stale_file", "a file that nobody has any more is replaced", files::replaces_a_stale_file)
+        .check(
+            "never_steals_a_live_one",
+            "a live server keeps its file, and does not notice that it was wanted",
+            files::never_steals_a_live_one,
+        )
+        .check(
+            "keeps_a_file_that_is_no_socket",
+            "a file that is no socket is nobody's to remove",
+            files::keeps_a_file_that_is_no_socket,
+        )
+        .check("has_the_mode_asked_for", "the file's mode is --mode, whatever the umask", files::has_the_mode_asked_for)
+        .finished_only()
+        .check(
+            "has_the_group_asked_for",
+            "the file's group is --group, which may write to it",
+            files::has_the_group_asked_for,
+        )
+        .finished_only()
+        .check(
+            "guards_the_file_from_its_first_moment",
+            "there is no moment at which others may send to it",
+            files::guards_the_file_from_its_first_moment,
+        )
+        .finished_only()
+        .check("names_a_missing_folder", "a folder that is not there is named", files::names_a_missing_folder)
+        .finished_only()
+        .check("names_a_long_path", "107 octets are a path, 108 are not", files::names_a_long_path)
+        .finished_only()
+        .check(
+            "refuses_a_mode_for_an_abstract_name",
+            "a mode without a file is an error",
+            files::refuses_a_mode_for_an_abstract_name,
+        )
+        .finished_only()
 }
 
 /// There and back.
@@ -156,10 +199,12 @@ fn abstract_client(s: &mut Scene) -> Outcome {
     echo(&mut c, words.as_bytes()).because("unix(7): a socket's name may be abstract, and is an address like another")
 }
 
+/// The client needs no file either.
 fn abstract_server(s: &mut Scene) -> Outcome {
-    let name = s.abstract_name();
-    s.start_on(name)?;
-    another_is_served(s).because("unix(7), Abstract: the name begins with a NUL, and needs no file")
+    files::abstract_names_make_no_file(s, |s| {
+        let words = s.phrase();
+        echo(&mut s.unix_datagrams_abstract()?, words.as_bytes())
+    })
 }
 
 fn unnamed(s: &mut Scene) -> Outcome {
