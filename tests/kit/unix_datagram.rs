@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::patience::{PATIENCE, RunQueue, Wait};
 use netkata::error::cause_text;
-use netkata::tap::{Conversation, From, Journal, Transport};
+use netkata::tap::{Conversation, From, Journal, Kind, Transport};
 use netkata::unix::Name;
 use netkata::{hexdump, human};
 use socket2::{Domain, SockRef, Socket, Type};
@@ -70,9 +70,14 @@ impl UnixDatagrams {
 
     /// Sends so many datagrams, which are counted and not shown one by one.
     pub fn send_many(&mut self, octets: &[u8], n: usize) -> Outcome {
-        let (size, n_shown) = (human::count(octets.len(), "octet"), human::thousands(n));
-        self.journal.note(format!("{n_shown} datagrams of {size} are sent"));
+        let (size, many) = (human::count(octets.len(), "octet"), human::thousands(n));
+        self.note(format!("{many} datagrams of {size} are sent"));
         (0..n).try_for_each(|_| self.put(octets))
+    }
+
+    /// As [`UnixDatagrams::send`], and not written down.
+    pub fn send_unseen(&self, octets: &[u8]) -> Outcome {
+        self.put(octets)
     }
 
     fn put(&self, octets: &[u8]) -> Outcome {
@@ -145,15 +150,38 @@ impl UnixDatagrams {
     /// From now on nobody may write to our file. Root may all the same, unless it gives that up
     /// ([`Scene::without_privileges`](crate::Scene::without_privileges)).
     pub fn refuse_answers(&self) -> Outcome {
-        self.journal.note("nobody may write to the client's socket file (mode 0)");
+        self.note("nobody may write to the client's socket file (mode 0)");
         let refused = fs::set_permissions(self.path()?, fs::Permissions::from_mode(0o0));
         refused.map_err(|e| Failure::new("a file without permissions", cause_text(&e)))
     }
 
+    /// Closes the socket and leaves its file behind, as a client does that is killed.
+    pub fn vanish(self) {
+        self.note("the client is killed: its file stays");
+        let (ours, mut wait) = (self.ours.clone(), Wait::new(PATIENCE, &self.queue));
+        drop(self);
+        // A child that the grader has just forked, for another check, has the socket too until it executes its program.
+        while ours.as_ref().is_some_and(is_alive) && wait.until().is_some() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Closes the socket and removes its file, as a client does that ends in good order.
     pub fn leave(self) -> Outcome {
-        self.journal.note("the client closes its socket and removes its file");
+        self.note("the client closes its socket and removes its file");
         fs::remove_file(self.path()?).map_err(|e| Failure::new("the file to be there", cause_text(&e)))
+    }
+}
+
+/// Whether a datagram socket has the name.
+fn is_alive(name: &Name) -> bool {
+    netkata::unix::datagram::connect(name).is_ok()
+}
+
+/// Notes of this conversation.
+impl UnixDatagrams {
+    fn note(&self, text: impl Into<String>) {
+        self.journal.event(self.conversation, Kind::Note(text.into()));
     }
 }
 

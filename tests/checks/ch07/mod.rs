@@ -4,6 +4,7 @@ mod boundaries;
 mod files;
 mod unix_echo_client;
 mod unix_echo_server;
+mod unixgram_echo;
 
 use netkata_kit::Program;
 
@@ -14,6 +15,7 @@ pub fn programs() -> Vec<Program> {
         boundaries::program(),
         unix_echo_server::program(),
         unix_echo_client::program(),
+        unixgram_echo::program(),
         // Exercises:
     ]
 }
