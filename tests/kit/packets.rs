@@ -143,6 +143,17 @@ impl PacketTalk {
         }
     }
 
+    /// As [`PacketTalk::receive`], and not written down: one of very many.
+    pub fn receive_unseen(&mut self) -> Outcome<Vec<u8>> {
+        let (dropped, wait) = (std::mem::replace(&mut self.dropped, true), self.wait());
+        let came = self.next(ROOM, wait);
+        self.dropped = dropped;
+        match came? {
+            Some(packet) => Ok(packet.octets),
+            None => Err(Failure::new("a packet", self.state())),
+        }
+    }
+
     /// Waits for the end of the conversation; a packet before it, an empty one too, is wrong.
     pub fn expect_end(&mut self) -> Outcome {
         self.expect_close(Close::Fin, "the program to close the connection")

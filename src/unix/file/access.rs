@@ -18,7 +18,8 @@ pub struct Access {
 }
 
 impl Access {
-    pub(crate) fn is_given(&self) -> bool {
+    /// Whether a mode or a group was asked for.
+    pub fn is_given(&self) -> bool {
         self.mode.is_some() || self.group.is_some()
     }
 

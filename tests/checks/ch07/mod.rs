@@ -5,6 +5,7 @@ mod files;
 mod unix_echo_client;
 mod unix_echo_server;
 mod unixgram_echo;
+mod unixpacket_echo;
 
 use netkata_kit::Program;
 
@@ -16,6 +17,7 @@ pub fn programs() -> Vec<Program> {
         unix_echo_server::program(),
         unix_echo_client::program(),
         unixgram_echo::program(),
+        unixpacket_echo::program(),
         // Exercises:
     ]
 }

@@ -4,7 +4,7 @@ use super::{Scene, refused};
 use crate::failure::{Failure, Outcome};
 use crate::packets::PacketTalk;
 use crate::patience::PATIENCE;
-use netkata::tap::{Conversation, Transport};
+use netkata::tap::{Conversation, Journal, Transport};
 use netkata::unix::Name;
 use netkata::unix::seqpacket::Packets;
 
@@ -21,9 +21,7 @@ impl Scene {
         if self.address.is_empty() {
             self.start_on_a_file()?;
         }
-        let place = self.place()?;
-        let name: Name = place.parse().map_err(|why| Failure::new(format!("a socket's name: {why}"), &place))?;
-        let connected = Packets::connect(&name, PATIENCE * 2).map_err(|e| refused("the program", &e))?;
+        let connected = self.dial_packets()?;
         let conversation = self.journal.open(Conversation {
             transport: Transport::UnixPacket,
             client: None,
@@ -32,5 +30,16 @@ impl Scene {
             server_name: self.launch.name.clone(),
         });
         Ok(PacketTalk::new(connected, &self.journal, conversation).tell(&self.leftovers).queueing_at(&self.queue))
+    }
+
+    /// As [`Scene::packets`], and not written down: one of very many.
+    pub fn packets_unseen(&mut self) -> Outcome<PacketTalk> {
+        Ok(PacketTalk::new(self.dial_packets()?, &Journal::new(0), 0).queueing_at(&self.queue))
+    }
+
+    fn dial_packets(&mut self) -> Outcome<Packets> {
+        let place = self.place()?;
+        let name: Name = place.parse().map_err(|why| Failure::new(format!("a socket's name: {why}"), &place))?;
+        Packets::connect(&name, PATIENCE * 2).map_err(|e| refused("the program", &e))
     }
 }
