@@ -67,7 +67,9 @@ pub fn run(program: &Program, check: &Check, stage: &Stage) -> Verdict {
         alone = None;
         together = Some(MACHINE.read().unwrap_or_else(PoisonError::into_inner));
     }
-    let mut scene = Scene::new(&stage.launch, check.options, stage.seed);
+    let mut launch = stage.launch.clone();
+    launch.command.extend(check.leading.iter().map(ToString::to_string));
+    let mut scene = Scene::new(&launch, check.options, stage.seed);
     let outcome = (check.run)(&mut scene);
     let (outcome, journal) = scene.finish(outcome);
     drop((alone, together));

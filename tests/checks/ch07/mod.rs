@@ -3,6 +3,7 @@
 mod boundaries;
 mod files;
 mod unix_echo_server;
+mod creds_server;
 
 use netkata_kit::Program;
 
@@ -12,6 +13,7 @@ pub fn programs() -> Vec<Program> {
         // Programs:
         boundaries::program(),
         unix_echo_server::program(),
+        creds_server::program(),
         // Exercises:
     ]
 }

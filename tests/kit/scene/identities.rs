@@ -24,10 +24,16 @@ impl Scene {
         Identity::new(self.number(), self.number())
     }
 
-    /// The number of a user or group that nothing on this machine belongs to.
+    /// The number of a user or group that nothing on this machine belongs to; another one each time.
     pub fn number(&mut self) -> u32 {
-        // Above those of people and of containers, and of five digits each: the messages on file are made of them.
-        self.rng.u32(61_000..65_000)
+        loop {
+            // Above those of people, and of five digits each: the messages on file are made of them.
+            let number = self.rng.u32(61_000..65_000);
+            if !self.numbers.contains(&number) {
+                self.numbers.push(number);
+                return number;
+            }
+        }
     }
 
     /// A new connection from this user's process to the subject's socket file or abstract name. The subject is started first if
