@@ -3,6 +3,7 @@
 //! Whoever runs the grader is a client with a user and groups of their own; root plays others as well. Numbers and names of
 //! this machine stay out of what the checks say: they differ from one to the next.
 
+use super::files;
 use netkata::sys::identity::Identity;
 use netkata::unix::accounts::{group_name, groups_of_user};
 use netkata_kit::prelude::*;
@@ -11,6 +12,8 @@ use nix::unistd::{getegid, geteuid};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+/// In front of a path: the arguments of a server that takes its groups first.
+const SOCKET: &[&str] = &["0", "--socket"];
 const WELCOME: &[u8] = b"Welcome\n";
 const DENIED: &[u8] = b"Access denied\n";
 const PEERCRED: &str = "unix(7), SO_PEERCRED: the credentials are those of the process at connect(2)";
@@ -55,6 +58,60 @@ pub fn program() -> Program {
             "SIGTERM: those who stay are told of the end, and nobody is waited for",
             stops,
         )
+        // The file.
+        .check("removes_its_file", "whichever signal ends it, its socket file goes with it", files::removes_its_file)
+        .address_after(SOCKET)
+        .check(
+            "leaves_a_successors_file",
+            "a file that another server has put there is not removed",
+            files::leaves_a_successors_file,
+        )
+        .address_after(SOCKET)
+        .check("replaces_a_stale_file", "a file that nobody has any more is replaced", files::replaces_a_stale_file)
+        .address_after(SOCKET)
+        .check(
+            "never_steals_a_live_one",
+            "a live server keeps its file, and does not notice that it was wanted",
+            files::never_steals_a_live_one,
+        )
+        .address_after(SOCKET)
+        .check(
+            "keeps_a_file_that_is_no_socket",
+            "a file that is no socket is nobody's to remove",
+            files::keeps_a_file_that_is_no_socket,
+        )
+        .address_after(SOCKET)
+        .check("has_the_mode_asked_for", "the file's mode is --mode, whatever the umask", files::has_the_mode_asked_for)
+        .address_after(SOCKET)
+        .finished_only()
+        .check(
+            "has_the_group_asked_for",
+            "the file's group is --group, which may write to it",
+            files::has_the_group_asked_for,
+        )
+        .address_after(SOCKET)
+        .finished_only()
+        .check(
+            "guards_the_file_from_its_first_moment",
+            "there is no moment at which others may connect",
+            files::guards_the_file_from_its_first_moment,
+        )
+        .address_after(SOCKET)
+        .finished_only()
+        .check(
+            "refuses_a_mode_for_an_abstract_name",
+            "a mode without a file is an error",
+            files::refuses_a_mode_for_an_abstract_name,
+        )
+        .address_after(SOCKET)
+        .finished_only()
+        .check("names_a_missing_folder", "a folder that is not there is named", files::names_a_missing_folder)
+        .address_after(SOCKET)
+        .finished_only()
+        .check("names_a_long_path", "107 octets are a path, 108 are not", files::names_a_long_path)
+        .address_after(SOCKET)
+        .finished_only()
+        // As root: clients of other users.
         .check("asks_as_of_connect", "a client is who it was when it connected", as_of_connect)
         .as_root()
         .check("logs_user_and_group", "the log names the user and the group of a client", logs_numbers)

@@ -1,9 +1,9 @@
 //! Chapter 7: Unix domain sockets.
 
 mod boundaries;
+mod creds_server;
 mod files;
 mod unix_echo_server;
-mod creds_server;
 
 use netkata_kit::Program;
 
