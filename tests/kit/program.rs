@@ -42,14 +42,15 @@ pub struct Stage {
 /// Checks that load the machine run alone; the others beside each other.
 static MACHINE: RwLock<()> = RwLock::new(());
 
-/// Whether the grader may play other users. `REQUIRE_ROOT=1` makes what needs that fail where it may not: for machines on which
-/// nothing is to be skipped.
-fn can_be_others() -> bool {
+/// Whether the grader may play other users.
+pub fn can_be_others() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     *CAN.get_or_init(netkata::sys::identity::is_ours_to_change)
 }
 
-fn skipped(why: String) -> Verdict {
+/// The verdict where something is lacking. `REQUIRE_ROOT=1` makes it a failure where that is root: for machines on which nothing is
+/// to be skipped.
+pub fn skipped(why: String) -> Verdict {
     let required = std::env::var_os("REQUIRE_ROOT").is_some() && why.starts_with("needs root");
     if required { Verdict::Failed(why) } else { Verdict::Skipped(why) }
 }
