@@ -1,7 +1,7 @@
 //! The programs against clients and servers written by others: nc, ncat, socat, ss, python3, tshark.
 //!
 //! A peer that is not installed is named and its tests are skipped. With `REQUIRE_PEERS=1` they fail instead: that is
-//! for machines where all of them should be.
+//! for machines where all of them should be. So do those that need root, with `REQUIRE_ROOT=1`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::result_large_err, missing_docs)]
 
 #[path = "interop/ch03.rs"]
@@ -19,6 +19,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use netkata::sock_diag;
 use netkata::tap::Journal;
 use netkata_kit::Failure;
+use netkata_kit::program::{Verdict, skipped};
 use netkata_kit::subject::{Launch, Subject};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,7 +65,14 @@ impl Test {
                     Ok(Completion::ignored_with(format!("skipped: {why}")))
                 };
             }
-            run().map(|()| Completion::Completed).map_err(|failure| describe(&failure).into())
+            match run() {
+                Ok(()) => Ok(Completion::Completed),
+                Err(Failure { lacking: Some(why), .. }) => match skipped(why) {
+                    Verdict::Skipped(why) => Ok(Completion::ignored_with(format!("skipped: {why}"))),
+                    required => Err(format!("{required:?}").into()),
+                },
+                Err(failure) => Err(describe(&failure).into()),
+            }
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The names of users and groups (passwd(5), group(5)), by way of the C library, so that directories other than the two files
 //! are asked as well (nsswitch.conf(5)). Such a directory may be slow: its own deadlines hold, there are none here.
 
+use nix::errno::Errno;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use std::ffi::CString;
 use std::io;
@@ -14,7 +15,7 @@ pub fn group_id(name: &str) -> io::Result<Option<u32>> {
     if name.contains('\0') {
         return Ok(None);
     }
-    match Group::from_name(name)? {
+    match found(Group::from_name(name))? {
         Some(group) => Ok(Some(group.gid.as_raw())),
         // -1 means "leave it as it is" to chown(2).
         None => Ok(name.parse().ok().filter(|gid| *gid != u32::MAX && name.bytes().all(|b| b.is_ascii_digit()))),
@@ -23,14 +24,14 @@ pub fn group_id(name: &str) -> io::Result<Option<u32>> {
 
 /// The name of a group, or its number where it has none.
 pub fn group_name(gid: u32) -> String {
-    let found = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
-    found.map_or_else(|| gid.to_string(), |group| group.name)
+    let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+    group.map_or_else(|| gid.to_string(), |group| group.name)
 }
 
 /// The name of a user, or the number where there is none.
 pub fn user_name(uid: u32) -> String {
-    let found = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    found.map_or_else(|| uid.to_string(), |user| user.name)
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// The groups of a user by the database: the one in passwd(5), and those that list the user in group(5). A user whom the
@@ -39,9 +40,17 @@ pub fn user_name(uid: u32) -> String {
 /// # Errors
 /// When the database cannot be read.
 pub fn groups_of_user(uid: u32) -> io::Result<Vec<u32>> {
-    let Some(user) = User::from_uid(Uid::from_raw(uid))? else { return Ok(Vec::new()) };
+    let Some(user) = found(User::from_uid(Uid::from_raw(uid)))? else { return Ok(Vec::new()) };
     let Ok(name) = CString::new(user.name) else { return Ok(Vec::new()) };
     Ok(getgrouplist(&name, user.gid)?.into_iter().map(Gid::as_raw).collect())
+}
+
+/// Where there is no database at all, as in many a container, there is no such user or group either (getpwnam(3), "Errors").
+fn found<T>(answer: nix::Result<Option<T>>) -> io::Result<Option<T>> {
+    match answer {
+        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        other => Ok(other?),
+    }
 }
 
 #[cfg(test)]

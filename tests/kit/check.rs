@@ -12,6 +12,8 @@ pub struct Check {
     pub rule: &'static str,
     /// Arguments for the subject, after the address.
     pub options: &'static [&'static str],
+    /// Arguments for the subject, before the address.
+    pub leading: &'static [&'static str],
     /// Runs alone: it uses so much of the machine that others would fail beside it.
     pub alone: bool,
     /// Needs what only the finished program promises (an option, a log line), so that another subject is not asked.
@@ -65,7 +67,16 @@ impl Program {
 
     /// Adds a check.
     pub fn check(mut self, name: &'static str, rule: &'static str, run: fn(&mut Scene) -> Outcome) -> Self {
-        self.checks.push(Check { name, rule, options: &[], alone: false, finished_only: false, as_root: false, run });
+        self.checks.push(Check {
+            name,
+            rule,
+            options: &[],
+            leading: &[],
+            alone: false,
+            finished_only: false,
+            as_root: false,
+            run,
+        });
         self
     }
 
@@ -76,6 +87,15 @@ impl Program {
         if let Some(last) = self.checks.last_mut() {
             last.options = options;
             last.finished_only |= !exercise;
+        }
+        self
+    }
+
+    /// The last check's subject takes its address after these arguments, as in `creds_server users --socket ADDRESS`: for a rule
+    /// that programs share whose address comes first.
+    pub fn address_after(mut self, arguments: &'static [&'static str]) -> Self {
+        if let Some(last) = self.checks.last_mut() {
+            last.leading = arguments;
         }
         self
     }

@@ -42,14 +42,15 @@ pub struct Stage {
 /// Checks that load the machine run alone; the others beside each other.
 static MACHINE: RwLock<()> = RwLock::new(());
 
-/// Whether the grader may play other users. `REQUIRE_ROOT=1` makes what needs that fail where it may not: for machines on which
-/// nothing is to be skipped.
-fn can_be_others() -> bool {
+/// Whether the grader may play other users.
+pub fn can_be_others() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     *CAN.get_or_init(netkata::sys::identity::is_ours_to_change)
 }
 
-fn skipped(why: String) -> Verdict {
+/// The verdict where something is lacking. `REQUIRE_ROOT=1` makes it a failure where that is root: for machines on which nothing is
+/// to be skipped.
+pub fn skipped(why: String) -> Verdict {
     let required = std::env::var_os("REQUIRE_ROOT").is_some() && why.starts_with("needs root");
     if required { Verdict::Failed(why) } else { Verdict::Skipped(why) }
 }
@@ -67,7 +68,9 @@ pub fn run(program: &Program, check: &Check, stage: &Stage) -> Verdict {
         alone = None;
         together = Some(MACHINE.read().unwrap_or_else(PoisonError::into_inner));
     }
-    let mut scene = Scene::new(&stage.launch, check.options, stage.seed);
+    let mut launch = stage.launch.clone();
+    launch.command.extend(check.leading.iter().map(ToString::to_string));
+    let mut scene = Scene::new(&launch, check.options, stage.seed);
     let outcome = (check.run)(&mut scene);
     let (outcome, journal) = scene.finish(outcome);
     drop((alone, together));

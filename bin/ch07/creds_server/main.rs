@@ -65,11 +65,12 @@ fn main() -> ExitCode {
 fn serve(args: &Args) -> Result<()> {
     sys::limits::raise_descriptors().attempt("raise", "the limit on open descriptors")?;
     let stop = stop::on_signals()?;
-    let door = Arc::new(Door::for_groups(&args.groups, args.policy));
     let name = args.socket.clone().unwrap_or_else(|| Name::in_temp("creds.sock"));
     let url = name.url(Kind::Stream);
     let access = args.access.access_or(&name, 0o666);
     let listener = stream::listen(&name, &access).attempt("listen", &url)?;
+    // Whoever connects already waits in the queue.
+    let door = Arc::new(Door::for_groups(&args.groups, args.policy));
     listen::say_where(&url)?;
     let limits = Limits { connections: args.max_connections, grace: conversation::LINGER * 2 };
     let ctx = stop.clone();

@@ -1,6 +1,7 @@
 //! Chapter 7: Unix domain sockets.
 
 mod boundaries;
+mod creds_server;
 mod files;
 mod unix_echo_client;
 mod unix_echo_server;
@@ -18,6 +19,7 @@ pub fn programs() -> Vec<Program> {
         unix_echo_client::program(),
         unixgram_echo::program(),
         unixpacket_echo::program(),
+        creds_server::program(),
         // Exercises:
     ]
 }

@@ -6,6 +6,7 @@ use super::{Scene, refused, server};
 use crate::failure::{Failure, Outcome};
 use crate::stream::Stream;
 use crate::talk::Talk;
+use netkata::human;
 use netkata::sys::identity::Identity;
 use netkata::tap::From;
 use nix::unistd::{AccessFlags, eaccess};
@@ -24,10 +25,16 @@ impl Scene {
         Identity::new(self.number(), self.number())
     }
 
-    /// The number of a user or group that nothing on this machine belongs to.
+    /// The number of a user or group that nothing on this machine belongs to; another one each time.
     pub fn number(&mut self) -> u32 {
-        // Above those of people and of containers, and of five digits each: the messages on file are made of them.
-        self.rng.u32(61_000..65_000)
+        loop {
+            // Above those of people, and of five digits each: the messages on file are made of them.
+            let number = self.rng.u32(61_000..65_000);
+            if !self.numbers.contains(&number) {
+                self.numbers.push(number);
+                return number;
+            }
+        }
     }
 
     /// A new connection from this user's process to the subject's socket file or abstract name. The subject is started first if
@@ -55,7 +62,7 @@ impl Scene {
     fn dial_as(&mut self, who: &Identity) -> Outcome<io::Result<UnixStream>> {
         let place = self.place()?;
         self.let_others_in()?;
-        self.journal.note(format!("{} connects", describe(who)));
+        self.journal.note(format!("a client: {}", describe(who)));
         let dialled = who.run(|| server::dial_unix(&place)).map_err(|e| not_root(&e))?;
         dialled.ok_or_else(|| Failure::new("a socket file or an abstract name", place))
     }
@@ -63,7 +70,7 @@ impl Scene {
     /// From now on the subject is started as this user.
     pub fn run_subject_as(&mut self, who: &Identity) -> Outcome {
         self.let_others_in()?;
-        self.journal.note(format!("the program runs as {}", describe(who)));
+        self.journal.note(format!("the program is {}", describe(who)));
         let readable = |path: &Path| who.run(|| eaccess(path, AccessFlags::X_OK).is_ok()).map_err(|e| not_root(&e));
         let file = PathBuf::from(&self.launch.command[0]);
         // A command without a slash is looked for in PATH, where everybody may look.
@@ -89,16 +96,12 @@ impl Scene {
     }
 }
 
-/// In a note: `user 61007, group 61008, 2 more groups`.
+/// In a note: `a process of user 61007, in group 61008 and 2 more`.
 fn describe(who: &Identity) -> String {
-    let more = match who.groups.as_slice() {
-        [] => String::new(),
-        groups if groups.len() < 4 => {
-            format!(" and {}", groups.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))
-        }
-        groups => format!(" and {} more", groups.len()),
-    };
-    format!("user {}, group {}{more}", who.uid, who.gid)
+    let named: Vec<String> = [who.gid].iter().chain(&who.groups).map(u32::to_string).collect();
+    let more = human::count(who.groups.len(), "supplementary group");
+    let groups = if who.groups.len() < 4 { named.join(", ") } else { format!("{} and {more}", who.gid) };
+    format!("a process of user {}, in group {groups}", who.uid)
 }
 
 fn not_root(e: &io::Error) -> Failure {

@@ -50,6 +50,8 @@ pub struct Scene {
     exit_seen: bool,
     folder: Option<tempfile::TempDir>,
     sockets: usize,
+    /// Users and groups that this check has played.
+    numbers: Vec<u32>,
     descriptors: Option<u32>,
     inside: bool,
     unprivileged: bool,
@@ -74,6 +76,7 @@ impl Scene {
             exit_seen: false,
             folder: None,
             sockets: 0,
+            numbers: Vec::new(),
             descriptors: None,
             inside: false,
             unprivileged: false,
