@@ -5,6 +5,7 @@ use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use crate::patience::PATIENCE;
 use crate::subject::{Subject, describe};
+use nix::sys::signal::Signal;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -44,6 +45,21 @@ impl Beside {
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> Outcome<bool> {
         Ok(self.0.poll()?.is_some())
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) -> Outcome {
+        self.0.signal(signal)
+    }
+
+    /// Waits until it is gone, whatever its status.
+    pub fn expect_end(&mut self) -> Outcome {
+        self.0.exit(PATIENCE * 2).map(drop)
+    }
+
+    /// Waits until it says where it listens, and returns the address.
+    pub fn announced(&self) -> Outcome<String> {
+        self.0.announced()
     }
 
     /// Waits for the next line on its standard output.

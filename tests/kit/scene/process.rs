@@ -4,6 +4,7 @@ use super::{Scene, panic_line};
 use crate::failure::{Failure, Outcome};
 use crate::patience::{PATIENCE, Wait};
 use crate::subject::{Subject, describe};
+use netkata::human;
 use nix::sys::signal::Signal;
 use std::time::Duration;
 
@@ -57,6 +58,16 @@ impl Scene {
     pub fn limit_descriptors(&mut self, limit: u32) {
         self.journal.note(format!("ulimit -n {limit}"));
         self.descriptors = Some(limit);
+    }
+
+    /// The running subject has so many descriptors open: its next start in this check may open `more` than that, and cannot
+    /// raise the limit. `false` where there is no /proc.
+    pub fn leave_room_for(&mut self, more: u32) -> Outcome<bool> {
+        let Some(open) = self.descriptors()? else { return Ok(false) };
+        // Not the limit itself: it depends on the program, and on what it inherits.
+        self.journal.note(format!("ulimit -n leaves room for {} more", human::count(more as usize, "descriptor")));
+        self.descriptors = u32::try_from(open).ok().map(|open| open + more);
+        Ok(true)
     }
 
     /// Processor time that the subject uses within `time`, by proc(5). Zero where there is no /proc.

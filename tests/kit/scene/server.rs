@@ -92,6 +92,12 @@ impl Scene {
         Ok(self.scribe("grader").talk(stream, From::Client))
     }
 
+    /// A new connection to another process than the subject, over TCP.
+    pub fn connect_to(&mut self, address: SocketAddr) -> Outcome<Talk> {
+        let stream = dial(address, None).map_err(|e| refused(&format!("tcp://{address}"), &e))?;
+        Ok(self.scribe("grader").talk(Stream::Tcp(stream), From::Client))
+    }
+
     /// Where the subject said that it listens, as it can be given to another program: `127.0.0.1:40123`, the path of a
     /// socket file, `@name`. Starts it first if need be.
     pub fn place(&mut self) -> Outcome<String> {

@@ -11,7 +11,7 @@ use netkata::human;
 use netkata::tap::Kind;
 use netkata::unix::pass;
 use std::io::{self, Read};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 impl Talk {
@@ -69,5 +69,12 @@ impl Talk {
     pub(super) fn unwanted_descriptors(&mut self) -> Option<Failure> {
         let left = std::mem::take(&mut self.descriptors).len();
         (left > 0).then(|| Failure::new("octets alone", format!("{} with them", human::count(left, "descriptor"))))
+    }
+}
+
+/// The grader's end, for a descriptor of it that is handed over.
+impl AsFd for Talk {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.get_ref().as_fd()
     }
 }
