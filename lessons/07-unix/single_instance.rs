@@ -59,8 +59,8 @@ const LINGER_OCTETS: u64 = 8 << 20;
 #[derive(Parser)]
 #[command(after_help = "Example:\n  single_instance --socket /run/harbour.sock tides.txt ships.txt")]
 struct Args {
-    /// The socket that the first instance holds: a path, or @name (Linux only) [default: single_instance.sock in the temporary folder]
-    #[arg(long, value_name = "NAME")]
+    /// The socket that the first instance holds: a path [default: single_instance.sock in the temporary folder]
+    #[arg(long, value_name = "PATH")]
     socket: Option<Name>,
     /// The time for a hand-over
     #[arg(long, default_value = "2s", value_parser = human::parse_limit)]
@@ -70,7 +70,6 @@ struct Args {
 }
 
 /// What came of a hand-over.
-#[derive(Debug, PartialEq, Eq)]
 enum Answer {
     /// ACK.
     Taken,
@@ -91,26 +90,11 @@ fn run(args: &Args) -> Result<()> {
     let name = args.socket.clone().unwrap_or_else(|| Name::in_temp("single_instance.sock"));
     let endpoint = Endpoint::Unix(name.clone());
     let until = Instant::now() + args.patience;
-    // step 1: listen on the name, with OWNER_ALONE, and `be_the_first`; where a live one has the name (`AddrInUse`), `hand_over`,
-    // and begin again after a PAUSE, up to `until`, when it was `Nobody` after all
-    // stub: let _ = (&stop, &endpoint, until, OWNER_ALONE, PAUSE, stream::listen, be_the_first, hand_over, frame);
-    loop {
-        let taken = match stream::listen(&name, &OWNER_ALONE) {
-            Ok(listener) => return be_the_first(&stop, listener, &endpoint, args),
-            Err(e) if e.kind() == ErrorKind::AddrInUse => e,
-            Err(e) => return Err(e).attempt("listen", &endpoint),
-        };
-        match hand_over(&endpoint, &frame(&args.arguments), until)? {
-            Answer::Taken => return Ok(()),
-            Answer::Refused => return Err(NetError::invalid("hand over", endpoint.to_string(), "refused")),
-            Answer::Nobody if Instant::now() < until => {
-                stop.sleep(PAUSE).map_err(io::Error::from).attempt("hand over", &endpoint)?;
-            }
-            // A file that is no socket, for one: it is in use, and nobody answers.
-            Answer::Nobody => return Err(taken).attempt("listen", &endpoint),
-        }
-    }
-    // end of step 1
+    let _ = (&stop, &endpoint, until, OWNER_ALONE, PAUSE, stream::listen, be_the_first, hand_over, frame);
+    todo!(
+        "step 1: listen on the name, with OWNER_ALONE, and `be_the_first`; where a live one has the name \
+         (`AddrInUse`), `hand_over`, and begin again after a PAUSE, up to `until`, when it was `Nobody` after all"
+    );
 }
 
 /// Says so, prints what it was started with, and takes hand-overs until a signal comes.
@@ -130,98 +114,41 @@ fn be_the_first(stop: &Context, listener: stream::Listener, endpoint: &Endpoint,
 
 /// A hand-over as it is sent.
 fn frame(arguments: &[OsString]) -> Vec<u8> {
-    // step 2: the length of what follows, in four octets, and then the octets of each argument and a NUL
-    // stub: let _ = (arguments, OsStrExt::as_bytes);
-    let mut octets = vec![0; 4];
-    for argument in arguments {
-        octets.extend_from_slice(argument.as_bytes());
-        octets.push(0);
-    }
-    // What does not fit into four octets, execve(2) does not pass either.
-    let length = (octets.len() - 4) as u32;
-    octets[..4].copy_from_slice(&length.to_be_bytes());
-    octets
-    // end of step 2
+    let _ = arguments.iter().map(|argument| argument.as_bytes());
+    todo!("step 2: the length of what follows, in four octets, and then the octets of each argument and a NUL");
 }
 
 /// Sends a hand-over, and waits for the answer.
 fn hand_over(endpoint: &Endpoint, octets: &[u8], until: Instant) -> Result<Answer> {
     let ctx = Context::new().with_deadline(until);
-    // step 3: connect, send the octets, and read one; find out which errors mean that there is no first any more, and make
-    // `Answer::Nobody` of these alone
-    // stub: let _ = (ctx, octets, dial::endpoint, ACK, Answer::Taken, Answer::Refused, Answer::Nobody);
-    let mut stream = match dial::endpoint(&ctx, endpoint) {
-        Ok(stream) => DeadlineStream::new(stream),
-        Err(e) if is_gone(e.cause()) => return Ok(Answer::Nobody),
-        Err(e) => return Err(e),
-    };
-    stream.set_deadline(until);
-    let mut answer = [0];
-    match stream.write_all(octets).and_then(|()| stream.read_exact(&mut answer)) {
-        Ok(()) if answer == [ACK] => Ok(Answer::Taken),
-        Ok(()) => Ok(Answer::Refused),
-        Err(e) if is_gone(&e) => Ok(Answer::Nobody),
-        Err(e) => Err(e).attempt("hand over", endpoint),
-    }
-    // end of step 3
-}
-
-// solution only
-/// Whether the other side has just ended: its file is gone, or nobody listens there; or the connection was thrown away while
-/// it waited in the queue, or ended before the answer. A queue that is full (EAGAIN) gets shorter.
-fn is_gone(e: &io::Error) -> bool {
-    use ErrorKind as K;
-    matches!(
-        e.kind(),
-        K::NotFound | K::ConnectionRefused | K::WouldBlock | K::ConnectionReset | K::BrokenPipe | K::UnexpectedEof
-    )
-}
-// end of solution only
-
-/// Reads a hand-over.
-fn take(stream: &mut impl Read) -> io::Result<Vec<Vec<u8>>> {
-    // step 4: read the length and look at it before you make room for anything; read so many octets; take them apart at the NULs;
-    // what is too long, too many, not whole, or without its last NUL is an Err
-    // stub: let _ = (stream, LONGEST, MOST, wrong);
-    let mut length = [0; 4];
-    stream.read_exact(&mut length)?;
-    let length = u32::from_be_bytes(length) as usize;
-    if length > LONGEST {
-        return Err(wrong(format!("{}: {LONGEST} at the most", human::count(length, "octet"))));
-    }
-    let mut octets = vec![0; length];
-    stream.read_exact(&mut octets)?;
-    let mut arguments: Vec<Vec<u8>> = octets.split(|octet| *octet == 0).map(<[u8]>::to_vec).collect();
-    // Behind the last NUL is nothing.
-    if arguments.pop().is_none_or(|rest| !rest.is_empty()) {
-        return Err(wrong("an argument without its NUL".into()));
-    }
-    if arguments.len() > MOST {
-        return Err(wrong(format!("{}: {MOST} at the most", human::count(arguments.len(), "argument"))));
-    }
-    Ok(arguments)
-    // end of step 4
-}
-
-fn wrong(why: String) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, why)
+    let _ = (ctx, endpoint, octets, dial::endpoint, NetError::cause, Answer::Taken, Answer::Refused, Answer::Nobody);
+    todo!(
+        "step 3: connect, send the octets, and read one; find out which errors mean that there is no first any more, \
+         and make `Answer::Nobody` of these alone"
+    );
 }
 
 /// Takes one hand-over, and answers it.
 fn serve(stream: UnixStream, patience: Duration) -> io::Result<()> {
     let mut stream = DeadlineStream::new(stream);
-    // step 5: `take` the arguments within `patience`, `show` them, and answer with ACK; whatever goes wrong is answered by NAK;
-    // then say `farewell`, and return what went wrong
-    // stub: let _ = (&mut stream, patience, ACK, NAK, take::<DeadlineStream<UnixStream>>, show, farewell);
-    stream.set_timeout(patience);
-    let outcome = take(&mut stream).and_then(|arguments| show(&arguments));
-    let answer = if outcome.is_ok() { ACK } else { NAK };
-    // The time for the hand-over may be over; one octet needs none.
-    stream.set_timeout(patience);
-    let answered = stream.write_all(&[answer]);
-    farewell(stream);
-    outcome.and(answered)
-    // end of step 5
+    let _ = (&mut stream, patience, ACK, NAK, take, show, farewell);
+    todo!(
+        "step 4: `take` the arguments within `patience`, `show` them, and answer with ACK; whatever goes wrong is \
+         answered by NAK; then say `farewell`, and return what went wrong"
+    );
+}
+
+/// Reads a hand-over.
+fn take(stream: &mut DeadlineStream<UnixStream>) -> io::Result<Vec<Vec<u8>>> {
+    let _ = (stream, LONGEST, MOST, wrong);
+    todo!(
+        "step 5: read the length and look at it before you make room for anything; read so many octets; take them \
+         apart at the NULs; what is too long, too many, not whole, or without its last NUL is an Err"
+    );
+}
+
+fn wrong(why: String) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, why)
 }
 
 /// Prints arguments, a line each, in one piece: those of another hand-over come before or after. What is no printable ASCII is

@@ -1,5 +1,7 @@
 //! Chapter 7: Unix domain sockets.
 
+mod single_instance;
+
 use netkata_kit::Program;
 
 /// The chapter's programs, then its exercises, each in the order of the lesson.
@@ -7,5 +9,6 @@ pub fn programs() -> Vec<Program> {
     vec![
         // Programs:
         // Exercises:
+        single_instance::program(),
     ]
 }

@@ -59,8 +59,8 @@ const LINGER_OCTETS: u64 = 8 << 20;
 #[derive(Parser)]
 #[command(after_help = "Example:\n  single_instance --socket /run/harbour.sock tides.txt ships.txt")]
 struct Args {
-    /// The socket that the first instance holds: a path, or @name (Linux only) [default: single_instance.sock in the temporary folder]
-    #[arg(long, value_name = "NAME")]
+    /// The socket that the first instance holds: a path [default: single_instance.sock in the temporary folder]
+    #[arg(long, value_name = "PATH")]
     socket: Option<Name>,
     /// The time for a hand-over
     #[arg(long, default_value = "2s", value_parser = human::parse_limit)]
@@ -70,7 +70,6 @@ struct Args {
 }
 
 /// What came of a hand-over.
-#[derive(Debug, PartialEq, Eq)]
 enum Answer {
     /// ACK.
     Taken,
@@ -131,7 +130,7 @@ fn be_the_first(stop: &Context, listener: stream::Listener, endpoint: &Endpoint,
 /// A hand-over as it is sent.
 fn frame(arguments: &[OsString]) -> Vec<u8> {
     // step 2: the length of what follows, in four octets, and then the octets of each argument and a NUL
-    // stub: let _ = (arguments, OsStrExt::as_bytes);
+    // stub: let _ = arguments.iter().map(|argument| argument.as_bytes());
     let mut octets = vec![0; 4];
     for argument in arguments {
         octets.extend_from_slice(argument.as_bytes());
@@ -149,7 +148,7 @@ fn hand_over(endpoint: &Endpoint, octets: &[u8], until: Instant) -> Result<Answe
     let ctx = Context::new().with_deadline(until);
     // step 3: connect, send the octets, and read one; find out which errors mean that there is no first any more, and make
     // `Answer::Nobody` of these alone
-    // stub: let _ = (ctx, octets, dial::endpoint, ACK, Answer::Taken, Answer::Refused, Answer::Nobody);
+    // stub: let _ = (ctx, endpoint, octets, dial::endpoint, NetError::cause, Answer::Taken, Answer::Refused, Answer::Nobody);
     let mut stream = match dial::endpoint(&ctx, endpoint) {
         Ok(stream) => DeadlineStream::new(stream),
         Err(e) if is_gone(e.cause()) => return Ok(Answer::Nobody),
@@ -178,9 +177,26 @@ fn is_gone(e: &io::Error) -> bool {
 }
 // end of solution only
 
+/// Takes one hand-over, and answers it.
+fn serve(stream: UnixStream, patience: Duration) -> io::Result<()> {
+    let mut stream = DeadlineStream::new(stream);
+    // step 4: `take` the arguments within `patience`, `show` them, and answer with ACK; whatever goes wrong is answered by NAK;
+    // then say `farewell`, and return what went wrong
+    // stub: let _ = (&mut stream, patience, ACK, NAK, take, show, farewell);
+    stream.set_timeout(patience);
+    let outcome = take(&mut stream).and_then(|arguments| show(&arguments));
+    let answer = if outcome.is_ok() { ACK } else { NAK };
+    // The time for the hand-over may be over; one octet needs none.
+    stream.set_timeout(patience);
+    let answered = stream.write_all(&[answer]);
+    farewell(stream);
+    outcome.and(answered)
+    // end of step 4
+}
+
 /// Reads a hand-over.
-fn take(stream: &mut impl Read) -> io::Result<Vec<Vec<u8>>> {
-    // step 4: read the length and look at it before you make room for anything; read so many octets; take them apart at the NULs;
+fn take(stream: &mut DeadlineStream<UnixStream>) -> io::Result<Vec<Vec<u8>>> {
+    // step 5: read the length and look at it before you make room for anything; read so many octets; take them apart at the NULs;
     // what is too long, too many, not whole, or without its last NUL is an Err
     // stub: let _ = (stream, LONGEST, MOST, wrong);
     let mut length = [0; 4];
@@ -200,28 +216,11 @@ fn take(stream: &mut impl Read) -> io::Result<Vec<Vec<u8>>> {
         return Err(wrong(format!("{}: {MOST} at the most", human::count(arguments.len(), "argument"))));
     }
     Ok(arguments)
-    // end of step 4
+    // end of step 5
 }
 
 fn wrong(why: String) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, why)
-}
-
-/// Takes one hand-over, and answers it.
-fn serve(stream: UnixStream, patience: Duration) -> io::Result<()> {
-    let mut stream = DeadlineStream::new(stream);
-    // step 5: `take` the arguments within `patience`, `show` them, and answer with ACK; whatever goes wrong is answered by NAK;
-    // then say `farewell`, and return what went wrong
-    // stub: let _ = (&mut stream, patience, ACK, NAK, take::<DeadlineStream<UnixStream>>, show, farewell);
-    stream.set_timeout(patience);
-    let outcome = take(&mut stream).and_then(|arguments| show(&arguments));
-    let answer = if outcome.is_ok() { ACK } else { NAK };
-    // The time for the hand-over may be over; one octet needs none.
-    stream.set_timeout(patience);
-    let answered = stream.write_all(&[answer]);
-    farewell(stream);
-    outcome.and(answered)
-    // end of step 5
 }
 
 /// Prints arguments, a line each, in one piece: those of another hand-over come before or after. What is no printable ASCII is
