@@ -7,6 +7,7 @@ mod unix_echo_client;
 mod unix_echo_server;
 mod unixgram_echo;
 mod unixpacket_echo;
+mod single_instance;
 
 use netkata_kit::Program;
 
@@ -21,5 +22,6 @@ pub fn programs() -> Vec<Program> {
         unixpacket_echo::program(),
         creds_server::program(),
         // Exercises:
+        single_instance::program(),
     ]
 }
