@@ -77,6 +77,7 @@ fn main() -> ExitCode {
         ("programs", session::programs::SELF_CHECKS),
         ("script", session::script::SELF_CHECKS),
         ("normalise", session::normalise::SELF_CHECKS),
+        ("place", session::place::SELF_CHECKS),
         ("run", session::run::SELF_CHECKS),
         ("specimen", specimen::SELF_CHECKS),
     ] {
