@@ -9,12 +9,11 @@ use crate::conn::Conn;
 use crate::context::{Cause, Context, Ready};
 use crate::endpoint::Endpoint;
 use crate::error::{Attempt, NetError, Result};
-use crate::unix::Name;
+use crate::unix::connect;
 use crossbeam_channel::{bounded, select};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
@@ -55,15 +54,9 @@ pub fn endpoint(ctx: &Context, endpoint: &Endpoint) -> Result<Conn> {
     match endpoint {
         Endpoint::Tcp(address) => return dial(ctx, address).map(Conn::Tcp),
         Endpoint::Udp(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "no streams over UDP")),
-        Endpoint::Unix(name) => unix(ctx, name).map(Conn::Unix),
+        Endpoint::Unix(name) => connect::stream(ctx, name).map(Conn::Unix),
     }
     .attempt("connect", endpoint)
-}
-
-fn unix(ctx: &Context, name: &Name) -> io::Result<UnixStream> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    connect(ctx, &socket, &name.address()?)?;
-    Ok(socket.into())
 }
 
 impl Dialer {

@@ -4,6 +4,7 @@
 //! and carries open descriptors from one process to the other.
 
 pub mod accounts;
+pub mod connect;
 pub mod credentials;
 pub mod datagram;
 pub mod file;
@@ -36,6 +37,15 @@ impl Kind {
             Kind::Stream => "unix",
             Kind::Datagram => "unixgram",
             Kind::Seqpacket => "unixpacket",
+        }
+    }
+
+    /// As people call it: `stream`, `datagram`, `seqpacket`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Stream => "stream",
+            Kind::Datagram => "datagram",
+            Kind::Seqpacket => "seqpacket",
         }
     }
 

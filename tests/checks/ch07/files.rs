@@ -57,14 +57,9 @@ fn saw_nobody(socket: &Socket, kind: Kind) -> Outcome {
     }
 }
 
-/// `a live stream socket`
+/// `a live stream socket has the file`
 fn named(state: &str, kind: Kind) -> String {
-    let kind = match kind {
-        Kind::Stream => "stream",
-        Kind::Datagram => "datagram",
-        Kind::Seqpacket => "seqpacket",
-    };
-    format!("a {state} {kind} socket has the file")
+    format!("a {state} {} socket has the file", kind.name())
 }
 
 fn expect_gone(path: &str) -> Outcome {
@@ -301,6 +296,8 @@ pub fn names_a_long_path(s: &mut Scene) -> Outcome {
     s.inside_its_folder();
     s.start_on(&longest).because("unix(7): sun_path has 108 octets, one of them for the NUL at the end")?;
     expect_there(&folder.join(&longest).to_string_lossy())?;
+    s.signal(Signal::SIGTERM)?;
+    s.expect_exit(0, Duration::from_secs(2))?;
     s.run_with(&[&format!("{longest}~")])?;
     let why = "unix(7): sun_path has 108 octets; a path that is cut off is another path";
     // A wrong argument, or a failure: whichever it is for the program.
