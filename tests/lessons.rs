@@ -50,6 +50,9 @@ type SelfCheck = (&'static str, fn());
 const SESSIONS_A_CORE: usize = 4;
 
 fn main() -> ExitCode {
+    if let Some(done) = session::place::is_binder() {
+        return done;
+    }
     netkata::sys::inherited::keep_from_children();
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(SESSIONS_A_CORE * std::thread::available_parallelism().map_or(1, |n| n.get()));

@@ -80,20 +80,21 @@ pub trait Hook: Send {
     fn not_carried(&mut self, whose: &dyn Display, why: &dyn Display);
 }
 
-/// Where a client is, and what its stand-in is called. Asked with the client's name and its number, from one.
-pub type StandIn<'a> = dyn Fn(&Name, u64) -> Places + Sync + 'a;
+/// Makes a client's stand-in, of its name and its number, from one.
+pub type Binder<'a> = dyn Fn(&Name, u64) -> io::Result<StandIn> + Sync + 'a;
 
-/// See [`StandIn`].
-#[derive(Clone, Debug)]
-pub struct Places {
-    /// Where answers go.
+/// See [`Binder`].
+#[derive(Debug)]
+pub struct StandIn {
+    /// Where answers go: the client's name, as it is seen from here.
     pub client: Name,
-    /// What the server is asked from. A file gets the mode of the client's.
-    pub stand_in: Name,
+    /// What the server is asked from.
+    pub bound: Bound<UnixDatagram>,
 }
 
-/// Stand-ins beside the front: `front.sock.1`, `@front.2`.
-pub fn beside(front: Name) -> impl Fn(&Name, u64) -> Places + Send + Sync {
+/// Stand-ins beside the front: `front.sock.1`, `@front.2`. A file has the mode of the client's: who may write to the one may write
+/// to the other.
+pub fn beside(front: Name) -> impl Fn(&Name, u64) -> io::Result<StandIn> + Send + Sync {
     move |client, number| {
         let stand_in = match &front {
             Name::Path(path) => {
@@ -103,7 +104,7 @@ pub fn beside(front: Name) -> impl Fn(&Name, u64) -> Places + Send + Sync {
             }
             Name::Abstract(name) => Name::Abstract([name, format!(".{number}").as_bytes()].concat()),
         };
-        Places { client: client.clone(), stand_in }
+        Ok(StandIn { client: client.clone(), bound: file::datagrams(&stand_in, &like(client))? })
     }
 }
 
@@ -114,7 +115,7 @@ pub fn beside(front: Name) -> impl Fn(&Name, u64) -> Places + Send + Sync {
 pub fn carry<H: Hook>(
     front: &UnixDatagram,
     upstream: &Name,
-    places: &StandIn<'_>,
+    binder: &Binder<'_>,
     limits: &Limits,
     hook: &mut H,
     stop: &Context,
@@ -122,7 +123,7 @@ pub fn carry<H: Hook>(
     // A clone is another handle of the same socket, and the time limit is the socket's.
     front.set_write_timeout(Some(LOOK))?;
     let stop = stop.child();
-    let relay = Relay { front, upstream, places, limits, hook: Mutex::new(hook), stop: stop.clone() };
+    let relay = Relay { front, upstream, binder, limits, hook: Mutex::new(hook), stop: stop.clone() };
     thread::scope(|scope| {
         let result = relay.run(scope);
         // Whatever ended this thread's work, the clients' threads end too.
@@ -134,7 +135,7 @@ pub fn carry<H: Hook>(
 struct Relay<'a, H: Hook> {
     front: &'a UnixDatagram,
     upstream: &'a Name,
-    places: &'a StandIn<'a>,
+    binder: &'a Binder<'a>,
     limits: &'a Limits,
     hook: Mutex<&'a mut H>,
     stop: Context,
@@ -237,14 +238,13 @@ impl<'env, H: Hook> Relay<'env, H> {
             return Err(io::Error::other(format!("more than {} clients", self.limits.clients)));
         }
         *numbers += 1;
-        let places = name.as_ref().map(|name| (self.places)(name, *numbers));
-        let up = match &places {
-            Some(places) => Up::StandIn(file::datagrams(&places.stand_in, &like(&places.client))?),
-            None => Up::Nameless(Socket::new(Domain::UNIX, Type::DGRAM, None)?.into()),
+        let (client, up) = match &name {
+            Some(name) => (self.binder)(name, *numbers).map(|s| (Some(s.client), Up::StandIn(s.bound)))?,
+            None => (None, Up::Nameless(Socket::new(Domain::UNIX, Type::DGRAM, None)?.into())),
         };
         up.socket().set_write_timeout(Some(LOOK))?;
         let path = Mutex::new(lock(&self.hook).begin(name.as_ref()));
-        let client = Client { name: places.map(|p| p.client), up, path, last: Mutex::new(Some(Instant::now())) };
+        let client = Client { name: client, up, path, last: Mutex::new(Some(Instant::now())) };
         let client = Arc::new(client);
         if client.name.is_some() {
             let served = client.clone();
@@ -419,10 +419,10 @@ mod tests {
         let (front_name, scene) = (name("front.sock"), Scene { folder, server });
         let (mut heard, stop) = (Heard::default(), Context::new());
         thread::scope(|s| {
-            let places = beside(front_name);
+            let binder = beside(front_name);
             let relay = s.spawn({
                 let (heard, stop) = (&mut heard, &stop);
-                move || carry(&front.socket, &upstream, &places, limits, heard, stop)
+                move || carry(&front.socket, &upstream, &binder, limits, heard, stop)
             });
             let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| play(&scene)));
             stop.cancel();

@@ -5,10 +5,12 @@ use super::journal::{Conversation, Journal, Kind, Transport};
 use super::relay::{IDLE_LIMIT, Running};
 use crate::context::Context;
 use crate::relay::From;
-use crate::relay::unixgrams::{self, Hook, Limits, Places};
-use crate::unix::{self, Access, Name, file, seqpacket, stream};
+use crate::relay::unixgrams::{self, Hook, Limits, StandIn};
+use crate::unix::{self, Bound, Name};
+use socket2::Socket;
 use std::fmt::Display;
 use std::io;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -23,36 +25,34 @@ enum Work {
 }
 
 /// Where to stand.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Post {
-    /// What the server is called, and who may write to it.
-    pub front: Name,
-    /// See [`Post::front`].
-    pub access: Access,
-    /// Where the server really is. It is a socket of this kind.
-    pub upstream: Name,
-    /// See [`Post::upstream`].
+    /// The kind of all sockets.
     pub kind: unix::Kind,
+    /// What clients talk to. It listens, if it is of a kind that does.
+    pub front: Bound<Socket>,
+    /// Where the server is.
+    pub upstream: Name,
 }
 
 impl UnixRelay {
     /// Takes clients at the front and carries what they say to the upstream, and the answers back. In the journal the two sides
-    /// are called `names`, the client first. `places` says where the clients of datagrams are.
+    /// are called `names`, the client first. `binder` makes the stand-ins of those who send datagrams.
     ///
     /// # Errors
-    /// As [`file::bind`]; when there is no descriptor or thread left.
+    /// When there is no descriptor or thread left.
     pub fn start(
         journal: &Journal,
         post: Post,
         names: (&str, &str),
-        places: impl Fn(&Name, u64) -> Places + Send + Sync + 'static,
+        binder: impl Fn(&Name, u64) -> io::Result<StandIn> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let Post { front, access, upstream, kind } = post;
+        let Post { kind, front, upstream } = post;
         let door = match kind {
-            unix::Kind::Stream => Door::Unix { listener: stream::listen(&front, &access)?, upstream },
-            unix::Kind::Seqpacket => Door::Packets { listener: seqpacket::listen(&front, &access)?, upstream },
+            unix::Kind::Stream => Door::Unix { listener: front.map(UnixListener::from).into(), upstream },
+            unix::Kind::Seqpacket => Door::Packets { listener: front.into(), upstream },
             unix::Kind::Datagram => {
-                let front = file::datagrams(&front, &access)?;
+                let front = front.map(UnixDatagram::from);
                 let names = (names.0.to_string(), names.1.to_string());
                 let mut hook = Journalist { journal: journal.clone(), names };
                 let stop = Context::new();
@@ -60,7 +60,7 @@ impl UnixRelay {
                 let thread = thread::Builder::new().name("datagrams".into()).spawn(move || {
                     // All of it: its file goes with it.
                     let (front, limits) = (front, Limits::default());
-                    if let Err(e) = unixgrams::carry(&front.socket, &upstream, &places, &limits, &mut hook, &until) {
+                    if let Err(e) = unixgrams::carry(&front.socket, &upstream, &binder, &limits, &mut hook, &until) {
                         hook.journal.note(format!("the relay's socket failed: {e}"));
                     }
                 })?;
@@ -135,19 +135,20 @@ impl Hook for Journalist {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::unix::datagram;
+    use crate::unix::{Access, datagram, file, seqpacket};
     use std::io::{Read, Write};
     use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::os::unix::net::UnixStream;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
     fn relay(folder: &tempfile::TempDir, kind: unix::Kind, journal: &Journal) -> UnixRelay {
         let name = |file: &str| Name::Path(folder.path().join(file));
         let access = Access { mode: Some(0o600), group: None };
-        let post = Post { front: name("front.sock"), access, upstream: name("harbour.sock"), kind };
-        let places = unixgrams::beside(post.front.clone());
-        UnixRelay::start(journal, post, ("pilot", "harbour"), places).expect("start")
+        let front = file::bind(kind, &name("front.sock"), &access).expect("bind");
+        let binder = unixgrams::beside(front.name.clone());
+        let post = Post { kind, front, upstream: name("harbour.sock") };
+        UnixRelay::start(journal, post, ("pilot", "harbour"), binder).expect("start")
     }
 
     fn kinds(journal: &Journal) -> Vec<Kind> {

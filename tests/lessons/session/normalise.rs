@@ -15,7 +15,6 @@ use super::ports::{self, Ports, put};
 use crate::SelfCheck;
 use netkata::tap::{Conversation, Journal, Kind};
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
 
 /// Below this the kernel hands out no port by itself (Linux: `net.ipv4.ip_local_port_range`).
 const EPHEMERAL: u16 = 32_768;
@@ -101,18 +100,16 @@ fn alike(c: char, example: &str) -> bool {
 pub struct Normaliser {
     pub ports: Ports,
     masks: Vec<Mask>,
-    /// Where the programs of a session with `folder: temp` run.
-    folder: PathBuf,
     seen: Vec<u16>,
 }
 
 impl Normaliser {
-    pub fn new(masks: Vec<Mask>, folder: &Path) -> Self {
-        Self { masks, folder: folder.to_path_buf(), ..Self::default() }
+    pub fn new(masks: Vec<Mask>) -> Self {
+        Self { masks, ..Self::default() }
     }
 
     pub fn text(&mut self, text: &str) -> String {
-        let text = self.ports.to_documented(&place::shown(text, &self.folder));
+        let text = self.ports.to_documented(&place::shown(text));
         let text = ports::replace_numbers(&text, |before, port| {
             (port >= EPHEMERAL && after_an_address(before)).then(|| self.stable(port))
         });

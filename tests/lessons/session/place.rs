@@ -1,7 +1,8 @@
 //! Taking the place of a server on a Unix socket: the tap stands under the name that was announced, and the server under a
 //! hidden one beside it. A bound socket stays reachable when its file is renamed (rename(2)).
 //!
-//! What the session sees is what it would see without the tap. The tap's file has the mode and the group of the server's.
+//! What the session sees is what it would see without the tap. The tap's file has the mode of the server's, and its name is the
+//! relative one: to bind it, a child goes into the session's folder, for a thread has no working folder of its own.
 //! When the server ends by itself, the file is gone; when a signal ends it, its own file is put back and lies there dead. A
 //! client of datagrams has a stand-in towards the server, `.tapped.pilot.sock` for `pilot.sock`, and wherever that name is
 //! shown it is written as the client's own.
@@ -10,14 +11,18 @@
 //! that asks for credentials or takes descriptors is left alone: `untapped: NAME`.
 
 use crate::SelfCheck;
-use netkata::relay::unixgrams::Places;
+use netkata::listen::BACKLOG;
+use netkata::relay::unixgrams::StandIn;
 use netkata::tap::Journal;
 use netkata::tap::unix_relay::{Post, UnixRelay};
-use netkata::unix::{Access, Kind, Name};
+use netkata::unix::{Bound, Kind, Name};
+use socket2::{Domain, SockRef, Socket};
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 /// Put before the names of files that a reader does not know of.
@@ -40,10 +45,9 @@ pub fn announced(line: &str) -> Option<(Kind, &str)> {
     Some((kind, path)).filter(|_| !path.is_empty() && !path.starts_with('/'))
 }
 
-/// Output, without what tells of the tap. The stand-in of a client whose name is relative is known by its whole path.
-pub fn shown(text: &str, folder: &Path) -> String {
-    let inside = format!("{}/{HIDDEN}", folder.display());
-    text.replace(&inside, "").replace(HIDDEN, "")
+/// Output, without what tells of the tap.
+pub fn shown(text: &str) -> String {
+    text.replace(HIDDEN, "")
 }
 
 fn hidden(path: &Path) -> PathBuf {
@@ -57,15 +61,14 @@ impl Place {
         let hidden = hidden(&name);
         let found = fs::symlink_metadata(&name)?;
         fs::rename(&name, &hidden)?;
-        let post = Post {
-            front: Name::Path(name.clone()),
-            access: Access { mode: Some(found.mode() & 0o777), group: Some(found.gid()) },
-            upstream: Name::Path(hidden.clone()),
-            kind,
-        };
-        let folder = folder.to_path_buf();
-        let places = move |client: &Name, _| places(client, &folder);
-        let relay = UnixRelay::start(journal, post, names, places).inspect_err(|_| drop(fs::rename(&hidden, &name)))?;
+        let upstream = Name::Path(hidden.clone());
+        let inside = folder.to_path_buf();
+        let relay = bound(kind, folder, Name::Path(file.into()), found.mode())
+            .and_then(|front| {
+                let binder = move |client: &Name, _| stand_in(client, &inside);
+                UnixRelay::start(journal, Post { kind, front, upstream }, names, binder)
+            })
+            .inspect_err(|_| drop(fs::rename(&hidden, &name)))?;
         Ok(Self { server: names.1.to_string(), name, hidden, relay })
     }
 
@@ -85,16 +88,53 @@ impl Place {
 }
 
 /// A client of datagrams calls itself by a name that is relative to the folder in which all programs of the session run.
-fn places(client: &Name, folder: &Path) -> Places {
-    match client {
+fn stand_in(client: &Name, folder: &Path) -> io::Result<StandIn> {
+    let (place, name, mode) = match client {
         Name::Path(path) => {
-            let client = folder.join(path);
-            Places { stand_in: Name::Path(hidden(&client)), client: Name::Path(client) }
+            let place = folder.join(path);
+            let mode = fs::metadata(&place)?.mode();
+            (Name::Path(place), Name::Path(hidden(path)), mode)
         }
-        Name::Abstract(name) => {
-            Places { stand_in: Name::Abstract([HIDDEN.as_bytes(), name].concat()), client: client.clone() }
+        Name::Abstract(name) => (client.clone(), Name::Abstract([HIDDEN.as_bytes(), name].concat()), 0),
+    };
+    let bound = bound(Kind::Datagram, folder, name, mode)?;
+    Ok(StandIn { client: place, bound: bound.map(Into::into) })
+}
+
+/// Tells this program, started again, what its standard input is to be bound to.
+const BIND: &str = "NETKATA_BIND_STANDARD_INPUT";
+
+/// Binds a socket to a name that is relative to this folder, and gives its file the mode.
+fn bound(kind: Kind, folder: &Path, name: Name, mode: u32) -> io::Result<Bound<Socket>> {
+    let socket = Socket::new(Domain::UNIX, kind.socket_type(), None)?;
+    if let Name::Path(path) = &name {
+        let mut child = Command::new(std::env::current_exe()?);
+        child.env(BIND, path).current_dir(folder).stdin(Stdio::from(OwnedFd::from(socket.try_clone()?)));
+        let output = child.output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim_end().to_string()));
         }
+        fs::set_permissions(folder.join(path), fs::Permissions::from_mode(mode & 0o777))?;
+    } else {
+        socket.bind(&name.address()?)?;
     }
+    if kind != Kind::Datagram {
+        socket.listen(BACKLOG)?;
+    }
+    Ok(Bound::unguarded(socket, name))
+}
+
+/// What this program does instead of anything else when it is started by [`bound`].
+pub fn is_binder() -> Option<ExitCode> {
+    let name = std::env::var_os(BIND)?;
+    let bound = Name::Path(name.into()).address().and_then(|name| SockRef::from(&io::stdin()).bind(&name));
+    Some(match bound {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
+    })
 }
 
 pub const SELF_CHECKS: &[SelfCheck] = &[
@@ -112,10 +152,13 @@ pub const SELF_CHECKS: &[SelfCheck] = &[
         }
     }),
     ("a_stand_in_is_shown_as_the_client", || {
-        let folder = Path::new("/tides");
-        let places = places(&Name::Path("pilot.sock".into()), folder);
-        assert_eq!(places.client, Name::Path("/tides/pilot.sock".into()));
-        assert_eq!(shown(&format!("4 octets from {}", places.stand_in), folder), "4 octets from pilot.sock");
+        let folder = tempfile::tempdir().unwrap();
+        let _pilot = std::os::unix::net::UnixDatagram::bind(folder.path().join("pilot.sock")).unwrap();
+        let stand_in = stand_in(&Name::Path("pilot.sock".into()), folder.path()).unwrap();
+        assert_eq!(stand_in.client, Name::Path(folder.path().join("pilot.sock")));
+        let address = SockRef::from(&stand_in.bound.socket).local_addr().unwrap();
+        assert_eq!(address.as_pathname().map(Path::to_path_buf), Some(hidden(Path::new("pilot.sock"))));
+        assert_eq!(shown(&format!("4 octets from {}", stand_in.bound.name)), "4 octets from pilot.sock");
     }),
     ("the_tap_takes_a_place_and_leaves_it", || {
         use std::io::{Read, Write};

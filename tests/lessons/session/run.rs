@@ -51,7 +51,7 @@ pub fn run(site: &Site, script: &Script, tapped: bool) -> Result<Run, String> {
         script,
         folder: if script.temp { temp.path().to_path_buf() } else { site.root.clone() },
         deadline: Instant::now() + script.deadline,
-        normaliser: Normaliser::new(script.masks.clone(), temp.path()),
+        normaliser: Normaliser::new(script.masks.clone()),
         journal: tapped.then(|| Journal::new(JOURNAL)),
         relays: Vec::new(),
         datagrams: Vec::new(),
