@@ -50,6 +50,9 @@ type SelfCheck = (&'static str, fn());
 const SESSIONS_A_CORE: usize = 4;
 
 fn main() -> ExitCode {
+    if let Some(done) = session::place::is_binder() {
+        return done;
+    }
     netkata::sys::inherited::keep_from_children();
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(SESSIONS_A_CORE * std::thread::available_parallelism().map_or(1, |n| n.get()));
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         ("programs", session::programs::SELF_CHECKS),
         ("script", session::script::SELF_CHECKS),
         ("normalise", session::normalise::SELF_CHECKS),
+        ("place", session::place::SELF_CHECKS),
         ("run", session::run::SELF_CHECKS),
         ("specimen", specimen::SELF_CHECKS),
     ] {

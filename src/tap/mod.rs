@@ -8,6 +8,7 @@ mod chart;
 pub mod datagram_relay;
 pub mod datagrams;
 pub mod dialogue;
+mod door;
 pub mod files;
 pub mod journal;
 pub mod live;
@@ -18,6 +19,7 @@ pub mod record;
 mod recorder;
 pub mod relay;
 pub mod svg;
+pub mod unix_relay;
 mod wire;
 
 pub use journal::{Conversation, Event, From, Journal, Kind, Missing, Transport, Why};

@@ -4,15 +4,15 @@
 //! answers comes later in the journal as well, and the order of a conversation is the true one. A half-close and a
 //! reset are passed on as what they are.
 
-use super::journal::{Conversation, Journal, Transport};
+use super::door::{Client, Door};
+use super::journal::Journal;
 use super::recorder::Recorder;
 use crate::error::{cause_text, is_temporary};
-use crate::relay::{Options, carry};
+use crate::relay::Options;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::SockRef;
 use std::io::{self, PipeReader, PipeWriter};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Scope};
@@ -29,10 +29,16 @@ pub const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The pause after accept(2) ran out of descriptors.
 const PAUSE_MILLISECONDS: u8 = 20;
 
-/// A running relay. Dropping it stops it.
+/// A running relay for TCP. Dropping it stops it.
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
+    running: Running,
+}
+
+/// The threads of a relay for connections of any kind. Dropping it stops them.
+#[derive(Debug)]
+pub(super) struct Running {
     progress: Arc<Progress>,
     /// Dropped by the stop. All threads poll the other end of this pipe, which becomes readable then.
     wake: Option<PipeWriter>,
@@ -49,7 +55,6 @@ struct Progress {
 /// What the relay's threads share.
 struct Shared {
     journal: Journal,
-    upstream: SocketAddr,
     names: (String, String),
     idle_limit: Duration,
     progress: Arc<Progress>,
@@ -73,21 +78,9 @@ impl Relay {
         idle_limit: Duration,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        // A client may be gone between poll(2) and accept(2); the listener must not block then.
-        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let (stop, wake) = io::pipe()?;
-        let progress = Arc::<Progress>::default();
-        let shared = Shared {
-            journal: journal.clone(),
-            upstream,
-            names: (names.0.into(), names.1.into()),
-            idle_limit,
-            progress: progress.clone(),
-            stop,
-        };
-        let thread = thread::Builder::new().name("relay".into()).spawn(move || shared.accept(&listener))?;
-        Ok(Self { address, progress, wake: Some(wake), thread: Some(thread) })
+        let running = Running::start(journal, Door::Tcp { listener, upstream }, names, idle_limit)?;
+        Ok(Self { address, running })
     }
 
     /// Where it listens.
@@ -98,19 +91,59 @@ impl Relay {
     /// Waits until `connections` have come and gone, for `patience` at most, so that the journal has the last FIN too.
     /// Returns whether they have.
     pub fn wait(&self, connections: usize, patience: Duration) -> bool {
-        let count = self.progress.count.lock().unwrap_or_else(PoisonError::into_inner);
-        let unfinished = |&mut (_, ended): &mut (usize, usize)| ended < connections;
-        let waited = self.progress.ended.wait_timeout_while(count, patience, unfinished);
-        waited.unwrap_or_else(PoisonError::into_inner).0.1 >= connections
+        self.running.wait(connections, patience)
+    }
+
+    /// Waits until all connections that have come have gone as well, for `patience` at most.
+    pub fn wait_for_all(&self, patience: Duration) -> bool {
+        self.running.wait_for_all(patience)
     }
 
     /// Stops listening, closes what is open, and waits for the relay's threads. They notice at once, but for one that
     /// is connecting, which takes [`CONNECT_LIMIT`] at most.
-    pub fn stop(mut self) {
-        self.end();
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Running {
+    /// Waits for clients at the door.
+    pub(super) fn start(journal: &Journal, door: Door, names: (&str, &str), idle_limit: Duration) -> io::Result<Self> {
+        // A client may be gone between poll(2) and accept(2); the listener must not block then.
+        door.set_nonblocking()?;
+        let (stop, wake) = io::pipe()?;
+        let progress = Arc::<Progress>::default();
+        let shared = Shared {
+            journal: journal.clone(),
+            names: (names.0.into(), names.1.into()),
+            idle_limit,
+            progress: progress.clone(),
+            stop,
+        };
+        let thread = thread::Builder::new().name("relay".into()).spawn(move || shared.accept(&door))?;
+        Ok(Self { progress, wake: Some(wake), thread: Some(thread) })
     }
 
-    fn end(&mut self) {
+    /// See [`Relay::wait`].
+    pub(super) fn wait(&self, connections: usize, patience: Duration) -> bool {
+        self.wait_until(patience, |_, ended| ended >= connections)
+    }
+
+    /// See [`Relay::wait_for_all`].
+    pub(super) fn wait_for_all(&self, patience: Duration) -> bool {
+        self.wait_until(patience, |began, ended| ended == began)
+    }
+
+    fn wait_until(&self, patience: Duration, done: impl Fn(usize, usize) -> bool) -> bool {
+        let count = self.progress.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.progress.ended.wait_timeout_while(count, patience, |(began, ended)| !done(*began, *ended));
+        let (began, ended) = *waited.unwrap_or_else(PoisonError::into_inner).0;
+        done(began, ended)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
         self.wake = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -118,29 +151,21 @@ impl Relay {
     }
 }
 
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
 impl Shared {
     /// Runs until the relay is stopped. The scope waits for the connections' threads.
-    fn accept(&self, listener: &TcpListener) {
+    fn accept(&self, door: &Door) {
         thread::scope(|scope| {
             loop {
-                let mut fds = [
-                    PollFd::new(self.stop.as_fd(), PollFlags::POLLIN),
-                    PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-                ];
+                let mut fds =
+                    [PollFd::new(self.stop.as_fd(), PollFlags::POLLIN), PollFd::new(door.as_fd(), PollFlags::POLLIN)];
                 match poll(&mut fds, PollTimeout::NONE) {
                     Ok(_) if fds[0].any() == Some(true) => break,
                     Ok(_) => {}
                     Err(Errno::EINTR) => continue,
                     Err(e) => return self.journal.note(format!("the relay failed: poll: {}", e.desc())),
                 }
-                match listener.accept() {
-                    Ok((client, peer)) => self.begin(scope, client, peer),
+                match door.accept() {
+                    Ok(client) => self.begin(scope, door, client),
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                     // The client stays in the queue. Without a pause the loop would spin; a stop ends the pause.
                     Err(e) if is_temporary(&e) => {
@@ -152,40 +177,27 @@ impl Shared {
         });
     }
 
-    fn begin<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, client: TcpStream, peer: SocketAddr) {
+    fn begin<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, door: &Door, client: Client) {
         let place = Place::take(&self.progress);
         let turn_away = |e| self.journal.note(format!("the relay turned a client away: {}", cause_text(&e)));
         if place.full {
             return turn_away(io::Error::other(format!("more than {CONNECTIONS} connections")));
         }
-        let (upstream, conversation) = match self.connect(&client, peer) {
-            Ok(begun) => begun,
+        let (pair, talk) = match door.connect(client, CONNECT_LIMIT) {
+            Ok(connected) => connected,
             Err(e) => return turn_away(e),
         };
+        let conversation = self.journal.open(talk.between(&self.names));
         let options = Options { idle: self.idle_limit, ..Options::default() };
         let thread = thread::Builder::new().name(format!("relay {conversation}"));
         let started = thread.spawn_scoped(scope, move || {
             let mut recorder = Recorder { journal: &self.journal, conversation };
-            carry(client.into(), upstream.into(), &options, Some(self.stop.as_fd()), &mut recorder);
+            pair.carry(&options, self.stop.as_fd(), &mut recorder);
             drop(place);
         });
         if let Err(e) = started {
             turn_away(e);
         }
-    }
-
-    /// Reaches the server, and writes the beginning of the conversation. A server that is not there resets the client.
-    fn connect(&self, client: &TcpStream, peer: SocketAddr) -> io::Result<(TcpStream, usize)> {
-        let upstream = TcpStream::connect_timeout(&self.upstream, CONNECT_LIMIT)
-            .inspect_err(|_| drop(SockRef::from(client).set_linger(Some(Duration::ZERO))))?;
-        let conversation = self.journal.open(Conversation {
-            transport: Transport::Tcp,
-            client: Some(peer),
-            server: Some(self.upstream),
-            client_name: self.names.0.clone(),
-            server_name: self.names.1.clone(),
-        });
-        Ok((upstream, conversation))
     }
 }
 
@@ -214,8 +226,9 @@ impl Drop for Place {
 mod tests {
     use super::*;
     use crate::tap::{From, Kind};
+    use socket2::SockRef;
     use std::io::{ErrorKind, Read, Write};
-    use std::net::Shutdown;
+    use std::net::{Shutdown, TcpStream};
 
     const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -177,7 +177,13 @@ pub struct Listener {
 /// As [`file::bind`]; `Unsupported` where the system has no such sockets.
 pub fn listen(name: &Name, access: &Access) -> io::Result<Listener> {
     let bound = file::bind(Kind::Seqpacket, name, access).map_err(explain)?;
-    Ok(Listener { bound, clients: AtomicU64::new(0) })
+    Ok(bound.into())
+}
+
+impl From<Bound<Socket>> for Listener {
+    fn from(bound: Bound<Socket>) -> Self {
+        Self { bound, clients: AtomicU64::new(0) }
+    }
 }
 
 impl AsFd for Listener {

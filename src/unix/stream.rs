@@ -30,7 +30,13 @@ pub struct Listener {
 /// # Errors
 /// As [`file::bind`].
 pub fn listen(name: &Name, access: &Access) -> io::Result<Listener> {
-    Ok(Listener { bound: file::listen(name, access)?, clients: AtomicU64::new(0) })
+    file::listen(name, access).map(Listener::from)
+}
+
+impl From<Bound<UnixListener>> for Listener {
+    fn from(bound: Bound<UnixListener>) -> Self {
+        Self { bound, clients: AtomicU64::new(0) }
+    }
 }
 
 impl AsFd for Listener {

@@ -88,7 +88,7 @@ pub fn story(journal: &Journal) -> String {
             Kind::Open => format!("{} connects to {}", c.client_name, c.server_name),
             Kind::Data(from, octets) => {
                 let ((a, b), count) = (names(*from), human::count(octets.len(), "octet"));
-                format!("{a} -> {b}, {count}\n{}", dump(octets, 0, &[], usize::MAX).trim_end())
+                format!("{a} -> {b}, {count}\n{}", dump(octets, 0, &[], usize::MAX)).trim_end().to_string()
             }
             Kind::Close(from) if c.transport == Transport::Tcp => format!("{} will send no more (FIN)", names(*from).0),
             Kind::Close(from) => format!("{} will send no more (end of file)", names(*from).0),

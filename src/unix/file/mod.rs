@@ -33,6 +33,11 @@ pub struct Bound<S> {
 }
 
 impl<S> Bound<S> {
+    /// Of a socket that was bound to this name elsewhere. Nothing removes its file.
+    pub fn unguarded(socket: S, name: Name) -> Self {
+        Self { socket, name, file: None }
+    }
+
     /// The same name and file, with another type for the socket.
     pub fn map<T>(self, convert: impl FnOnce(S) -> T) -> Bound<T> {
         Bound { socket: convert(self.socket), name: self.name, file: self.file }

@@ -23,10 +23,14 @@
 //! that waits for the effect of each step (`server> *closed*` before `server signal INT`) has only one. So that a race is
 //! found when a page is written, and not by a reader, `SYNC=1` runs each session five times.
 //!
-//! A session with a picture or a dump runs over a relay, and each connection is two: client to relay, relay to server.
-//! Programs that list sockets (`ss`) would show both, so they go into a session of their own.
+//! A session with a picture or a dump runs over relays, and each connection is two: client to relay, relay to server.
+//! Programs that list sockets (`ss`) would show both, so they go into a session of their own. Tapped are the servers that
+//! announce where they are, `listening on tcp://…`, `udp://…`, and with a relative path `unix://harbour.sock`, `unixgram://…`,
+//! `unixpacket://…` (then with `folder: temp`; how this is done is in [`place`]); but not abstract names, and not what the
+//! session says is `untapped`.
 
 pub mod normalise;
+pub mod place;
 pub mod ports;
 pub mod programs;
 pub mod render;

@@ -10,6 +10,7 @@
 //!
 //! A program that prints a date: `mask: {Tuesday}, {February} {22}, {1982} {17}:{37}:{43}`.
 
+use super::place;
 use super::ports::{self, Ports, put};
 use crate::SelfCheck;
 use netkata::tap::{Conversation, Journal, Kind};
@@ -108,7 +109,7 @@ impl Normaliser {
     }
 
     pub fn text(&mut self, text: &str) -> String {
-        let text = self.ports.to_documented(text);
+        let text = self.ports.to_documented(&place::shown(text));
         let text = ports::replace_numbers(&text, |before, port| {
             (port >= EPHEMERAL && after_an_address(before)).then(|| self.stable(port))
         });

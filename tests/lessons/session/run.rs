@@ -1,7 +1,8 @@
 //! Runs a script.
 
 use super::normalise::Normaliser;
-use super::script::{Action, Script, Step, announced};
+use super::place::{self, Place};
+use super::script::{Action, Exit, Script, Step, announced};
 use super::terminal::Program;
 use super::{Run, ports, programs};
 use crate::SelfCheck;
@@ -9,6 +10,7 @@ use crate::page::Site;
 use netkata::tap::Journal;
 use netkata::tap::datagram_relay::DatagramRelay;
 use netkata::tap::relay::Relay;
+use netkata::unix::Kind;
 use nix::sys::signal::Signal;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -34,8 +36,9 @@ struct Stage<'a> {
     deadline: Instant,
     normaliser: Normaliser,
     journal: Option<Journal>,
-    relays: Vec<(String, Relay)>,
+    relays: Vec<Relay>,
     datagrams: Vec<DatagramRelay>,
+    places: Vec<Place>,
     running: HashMap<&'a str, Program>,
     shown: Vec<(&'a str, Shown)>,
 }
@@ -52,6 +55,7 @@ pub fn run(site: &Site, script: &Script, tapped: bool) -> Result<Run, String> {
         journal: tapped.then(|| Journal::new(JOURNAL)),
         relays: Vec::new(),
         datagrams: Vec::new(),
+        places: Vec::new(),
         running: HashMap::new(),
         shown: Vec::new(),
     };
@@ -86,6 +90,9 @@ impl<'a> Stage<'a> {
                 if let Some((scheme, _, documented)) = announced {
                     self.announce(name, scheme, documented, &line)?;
                 }
+                if let Some((kind, file)) = place::announced(wanted) {
+                    self.tap_file(name, kind, file)?;
+                }
                 Shown::Output(shown)
             }
             Action::WaitPrompt(prompt) => Shown::Output(program.wait_prompt(deadline, prompt)?),
@@ -104,6 +111,8 @@ impl<'a> Stage<'a> {
             Action::Exit(exit) => {
                 let shown = program.wait_exit(deadline, *exit)?;
                 self.running.remove(name);
+                let left = self.places.iter().filter(|place| place.server == name);
+                left.for_each(|place| place.leave(matches!(exit, Exit::Signal(_))));
                 Shown::Output(shown)
             }
             Action::Listens(documented) => {
@@ -170,38 +179,58 @@ impl<'a> Stage<'a> {
 
     /// Puts a relay between this server and whoever dials it.
     fn tap(&mut self, server: &str, scheme: &str, documented: u16, real: SocketAddr) -> Result<(), String> {
-        let Some(journal) = &self.journal else { return Ok(()) };
+        let Some(journal) = self.journal_of(server) else { return Ok(()) };
         let upstream = match real.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        let mut others = self.script.steps.iter().map(|s| s.terminal.as_str()).filter(|t| *t != server);
-        let client = others.next().filter(|first| others.all(|t| t == *first)).unwrap_or("client");
-        let (upstream, names) = (SocketAddr::new(upstream, real.port()), (client, server));
+        let (upstream, names) = (SocketAddr::new(upstream, real.port()), (self.client_of(server), server));
         let cannot = |e: std::io::Error| format!("cannot tap {real}: {e}");
         let port = if scheme == "udp" {
-            let relay = DatagramRelay::start(journal, upstream, names).map_err(cannot)?;
+            let relay = DatagramRelay::start(&journal, upstream, names).map_err(cannot)?;
             let port = relay.addr().port();
             self.datagrams.push(relay);
             port
         } else {
-            let relay = Relay::start(journal, upstream, names).map_err(cannot)?;
+            let relay = Relay::start(&journal, upstream, names).map_err(cannot)?;
             let port = relay.addr().port();
-            self.relays.push((server.to_string(), relay));
+            self.relays.push(relay);
             port
         };
         self.normaliser.ports.lead(documented, port);
         Ok(())
     }
 
+    /// The same for a server on a socket file.
+    fn tap_file(&mut self, server: &str, kind: Kind, file: &str) -> Result<(), String> {
+        let Some(journal) = self.journal_of(server) else { return Ok(()) };
+        if !self.script.temp {
+            return Err("a socket file can be tapped in a session with the setting folder: temp".to_string());
+        }
+        let place = Place::take(&journal, kind, &self.folder, file, (self.client_of(server), server));
+        self.places.push(place.map_err(|e| format!("cannot tap {file}: {e}"))?);
+        Ok(())
+    }
+
+    /// Where what this server hears and says is written down, if it is.
+    fn journal_of(&self, server: &str) -> Option<Journal> {
+        self.journal.clone().filter(|_| !self.script.untapped.has(server))
+    }
+
+    /// What a server's clients are called: by their terminal, if there is only one.
+    fn client_of(&self, server: &str) -> &'a str {
+        let mut others = self.script.steps.iter().map(|s| s.terminal.as_str()).filter(|t| *t != server);
+        others.next().filter(|first| others.all(|t| t == *first)).unwrap_or("client")
+    }
+
     /// Everything has ended: what was shown, without what changes from run to run.
     fn finish(mut self) -> Run {
-        for (server, relay) in self.relays.drain(..) {
-            let conversations = self.journal.iter().flat_map(Journal::conversations);
-            relay.wait(conversations.filter(|c| c.server_name == server).count(), STEP);
+        for relay in self.relays.drain(..) {
+            relay.wait_for_all(STEP);
             relay.stop();
         }
+        self.places.drain(..).for_each(|place| place.finish(STEP));
         // Datagrams have no end to wait for. The script has: what it waited for came through the relay.
         self.datagrams.drain(..).for_each(DatagramRelay::stop);
         let mut terminals: Vec<(String, String)> = Vec::new();

@@ -18,7 +18,8 @@
 //! Settings, before the first of these: `hidden` (no transcripts, only for pictures and dumps), `folder: temp` (run in an
 //! empty folder instead of the checkout), `needs: tshark` (beside the first words of the commands), `deadline: 90s`
 //! (for all; 60 seconds otherwise), `free: 7099` (this number stands for a port on which nobody listens), and `mask:`
-//! (see [`super::normalise`]).
+//! (see [`super::normalise`]). `untapped: server` leaves the servers of this terminal out of pictures and dumps, and
+//! `untapped` all of them: for those that ask who their peer is, or take descriptors, which a relay would change.
 
 use super::normalise::{Mask, after_an_address};
 use super::ports::replace_numbers;
@@ -39,7 +40,21 @@ pub struct Script {
     pub deadline: Duration,
     pub free: Vec<u16>,
     pub masks: Vec<Mask>,
+    pub untapped: Untapped,
     pub steps: Vec<Step>,
+}
+
+/// The servers that no relay is put in front of.
+#[derive(Debug, Default)]
+pub struct Untapped {
+    all: bool,
+    terminals: Vec<String>,
+}
+
+impl Untapped {
+    pub fn has(&self, terminal: &str) -> bool {
+        self.all || self.terminals.iter().any(|t| t == terminal)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +98,7 @@ pub fn parse(lines: &[String], first: usize) -> Result<Script, String> {
         deadline: Duration::from_secs(60),
         free: Vec::new(),
         masks: Vec::new(),
+        untapped: Untapped::default(),
         steps: Vec::new(),
     };
     for (line, text) in lines.iter().enumerate().map(|(i, text)| (first + i, text.trim_start())) {
@@ -98,6 +114,10 @@ pub fn parse(lines: &[String], first: usize) -> Result<Script, String> {
     }
     order(&script.steps)?;
     ports(&script)?;
+    let runs = |name: &&String| script.steps.iter().any(|step| step.terminal == **name);
+    if let Some(name) = script.untapped.terminals.iter().find(|name| !runs(name)) {
+        return Err(format!("untapped: {name}: there is no such terminal"));
+    }
     Ok(script)
 }
 
@@ -144,6 +164,10 @@ fn setting(script: &mut Script, text: &str) -> Result<bool, String> {
         script.hidden = true;
         return Ok(true);
     }
+    if text == "untapped" {
+        script.untapped.all = true;
+        return Ok(true);
+    }
     let Some((key, value)) = text.split_once(':') else { return Ok(false) };
     let value = value.trim();
     match key {
@@ -152,6 +176,7 @@ fn setting(script: &mut Script, text: &str) -> Result<bool, String> {
         "needs" => script.needs.extend(value.split_whitespace().map(str::to_string)),
         "deadline" => script.deadline = human::parse_duration(value)?,
         "free" => script.free.push(value.parse().map_err(|_| format!("{value:?} is not a port"))?),
+        "untapped" => script.untapped.terminals.extend(value.split_whitespace().map(str::to_string)),
         "mask" => script.masks.push(Mask::parse(value)?),
         _ => return Ok(false),
     }
@@ -242,7 +267,7 @@ pub const SELF_CHECKS: &[SelfCheck] = &[
     }),
     ("reads_every_line", || {
         let script = parse_text(
-            "hidden\ndeadline: 90s\nneeds: nc ss\nfree: 7099\n# a comment\nnc-1$ nc -l 7008\nnc-1 listens :7008\n\
+            "hidden\ndeadline: 90s\nneeds: nc ss\nfree: 7099\nuntapped: nc-1\n# a comment\nnc-1$ nc -l 7008\nnc-1 listens :7008\n\
              nc-1> a * b\nnc-1? ship>\nnc-1<  two blanks\nnc-1 eof\nnc-1 signal INT\nnc-1 exit INT\n",
         )
         .unwrap();
@@ -262,7 +287,9 @@ pub const SELF_CHECKS: &[SelfCheck] = &[
                 Action::Exit(Exit::Signal(Signal::SIGINT)),
             ]
         );
-        assert_eq!(script.steps[0].line, 6);
+        assert_eq!(script.steps[0].line, 7);
+        assert!(script.untapped.has("nc-1") && !script.untapped.has("nc-2"));
+        assert!(parse_text("untapped\na$ b\na exit 0").unwrap().untapped.has("a"));
     }),
     ("mistakes_are_named", || {
         for (text, part) in [
@@ -278,6 +305,7 @@ pub const SELF_CHECKS: &[SelfCheck] = &[
             ("deadline: 5\n", "no unit"),
             ("client$ nc 127.0.0.1 7007\nclient exit 0\n", "line 1: which program is on port 7007?"),
             ("mask: no braces\n", "braces"),
+            ("untapped: nc\nclient$ cat\nclient exit 0\n", "no such terminal"),
         ] {
             let e = parse_text(text).unwrap_err();
             assert!(e.contains(part), "{text:?}: {e}");
