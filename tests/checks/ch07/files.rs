@@ -78,7 +78,7 @@ fn expect_there(path: &str) -> Outcome {
 
 /// The subject ends with status 1, and says why in a line. It gets less time than elsewhere: a server that goes on has taken
 /// the name.
-fn fails(s: &mut Scene, named: &str) -> Outcome {
+pub fn fails(s: &mut Scene, named: &str) -> Outcome {
     s.expect_exit(1, Duration::from_secs(2))?;
     expect_error_line(s, named)
 }

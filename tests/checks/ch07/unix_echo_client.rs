@@ -1,6 +1,7 @@
 //! `unix_echo_client`: greets an echo server on a socket file, and compares what comes back.
 
-use crate::checks::common::{fails_with, not_before};
+use super::files::{fails, own};
+use crate::checks::common::not_before;
 use netkata::unix::{Kind, Name};
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
@@ -17,14 +18,16 @@ pub fn program() -> Program {
         .check("sends_the_greeting", "what it says is --greeting, octet for octet", sends)
         .check("prints_the_reply", "what came back is printed, on a line of its own", prints)
         .check("joins_what_was_cut", "a reply is whole when all of its octets are there", cut)
-        .check("parts_what_was_merged", "one read may bring two replies", merged)
         .check("keeps_the_time", "a greeting leaves every --every, and no sooner", in_time)
         .with(&["--every", "120ms"])
         .check("greets_on_without_a_reply", "the next greeting does not wait for the last reply", greets_on)
         .with(&["--every", "50ms"])
+        .check("parts_what_was_merged", "one read may bring two replies", merged)
+        .with(&["--every", "20ms"])
         .check("waits_with_sixty_four_on_their_way", "no more than 64 greetings are on their way", sixty_four)
         .with(&["--every", "1ms"])
         .check("names_the_wrong_octet", "what comes back must be what was sent", wrong)
+        .with(&["--every", "20ms", "--timeout", "30s"])
         .check("takes_no_more_than_it_sent", "an echo has no more octets than were sent", too_much)
         .check("counts_what_is_missing", "a server that closes in the middle of a reply is an error", closes_early)
         .check("says_that_the_server_closed", "a server that closes before the client is an error", closes)
@@ -32,10 +35,8 @@ pub fn program() -> Program {
         .with(&["--timeout", "200ms"])
         .check("drips_are_no_reply", "the time is for the whole reply, and single octets do not renew it", drips)
         .with(&["--timeout", "300ms", "--every", "10s"])
-        .check("stops_after_count", "after --count greetings it sends no more, and ends", counts)
+        .check("stops_after_count", "after --count greetings it half-closes, takes what is due, and ends", counts)
         .with(&["--every", "20ms", "--count", "3"])
-        .check("reads_the_rest", "after its last greeting it half-closes, and takes what is still due", rest)
-        .with(&["--every", "10ms", "--count", "2"])
         .check("half_closes_on_ctrl_c", "SIGINT and SIGTERM end it as a count does", signals)
         .check("waits_for_the_close_in_vain", "a server that does not close is left after --timeout", stays_open)
         .with(&["--count", "1", "--timeout", "200ms"])
@@ -78,8 +79,9 @@ fn sends(s: &mut Scene) -> Outcome {
 }
 
 fn prints(s: &mut Scene) -> Outcome {
-    let (mut c, words) = greeted(s)?;
-    s.expect_no_output(ms(50)).because("only what has come back is a reply")?;
+    let (mut c, words) = serve(s)?;
+    s.expect_no_output(ms(80)).because("only what has come back is a reply")?;
+    c.expect(words.as_bytes())?;
     c.send(words.as_bytes())?;
     s.expect_line(&words).because("setvbuf(3): into a pipe, output waits in a buffer until it is flushed")?;
     s.keep(c);
@@ -100,7 +102,6 @@ fn cut(s: &mut Scene) -> Outcome {
 
 /// The second greeting comes before the first is answered.
 fn merged(s: &mut Scene) -> Outcome {
-    s.option("--every", "20ms");
     let (mut c, words) = greeted(s)?;
     c.expect(words.as_bytes())?;
     c.send(words.repeat(2).as_bytes())?;
@@ -117,6 +118,7 @@ fn in_time(s: &mut Scene) -> Outcome {
     for _ in 0..5 {
         c.expect(words.as_bytes())?;
         c.send(words.as_bytes())?;
+        s.expect_line(&words)?;
     }
     not_before(start, ms(4 * 120))
         .because("a greeting each second is what the server was promised, and not a flood")?;
@@ -147,7 +149,6 @@ fn sixty_four(s: &mut Scene) -> Outcome {
 
 /// An octet of the second reply is another.
 fn wrong(s: &mut Scene) -> Outcome {
-    s.option("--every", "20ms");
     let (mut c, words) = greeted(s)?;
     c.send(words.as_bytes())?;
     c.expect(words.as_bytes())?;
@@ -156,7 +157,7 @@ fn wrong(s: &mut Scene) -> Outcome {
     reply[at] = b'~';
     c.send(&reply)?;
     c.ignore();
-    fails_with(s, &format!("at offset {}, got \"~", words.len() + at))
+    fails(s, &format!("at offset {}, got \"~", words.len() + at))
         .because("RFC 862: any data received is sent back; who does not compare does not know whether it was")
 }
 
@@ -165,7 +166,7 @@ fn too_much(s: &mut Scene) -> Outcome {
     let more = s.phrase();
     c.send(format!("{words}{more}").as_bytes())?;
     c.ignore();
-    fails_with(s, &format!("expected no more than {} octets, then got \"{}", words.len(), &more[..8]))
+    fails(s, &format!("expected no more than {} octets, then got \"{}", words.len(), &more[..8]))
         .because("RFC 862: the data received is sent back, and nothing else")
 }
 
@@ -175,7 +176,7 @@ fn closes_early(s: &mut Scene) -> Outcome {
     c.send(&words.as_bytes()[..half])?;
     c.half_close()?;
     let missing = words.len() - half;
-    fails_with(s, &format!("the server closed; {missing} octets did not come back"))
+    fails(s, &format!("the server closed; {missing} octets did not come back"))
         .because("read(2): zero is the end of the stream; whether all has come, only who counts can tell")
 }
 
@@ -184,13 +185,13 @@ fn closes(s: &mut Scene) -> Outcome {
     c.send(words.as_bytes())?;
     s.expect_line(&words)?;
     c.half_close()?;
-    fails_with(s, "the server closed").because("there was more to say, and nobody is there to hear it")
+    fails(s, "the server closed").because("there was more to say, and nobody is there to hear it")
 }
 
 fn silent(s: &mut Scene) -> Outcome {
     let start = Instant::now();
     let (c, words) = greeted(s)?;
-    fails_with(s, &format!("timed out after 200ms; {} octets did not come back", words.len()))
+    fails(s, &format!("timed out after 200ms; {} octets did not come back", words.len()))
         .because("read(2) waits for ever; a server that hangs must not hang its clients")?;
     not_before(start, ms(200))?;
     c.leave();
@@ -202,34 +203,23 @@ fn drips(s: &mut Scene) -> Outcome {
     let (mut c, words) = greeted(s)?;
     c.drip(words.as_bytes(), ms(40));
     c.leave();
-    fails_with(s, "timed out after 300ms")
+    fails(s, "timed out after 300ms")
         .because("socket(7): SO_RCVTIMEO limits each read anew; a deadline is a point in time")
 }
 
+/// The server answers the last two when it has read to the end.
 fn counts(s: &mut Scene) -> Outcome {
-    let (mut c, words) = serve(s)?;
-    for _ in 0..3 {
-        c.expect(words.as_bytes())?;
-        c.send(words.as_bytes())?;
-        s.expect_line(&words)?;
-    }
-    c.expect_close(Close::Fin).because(HALF)?;
-    c.half_close()?;
-    s.expect_exit(0, Duration::from_secs(2))?;
-    s.expect_error(&format!("{} octets came back", 3 * words.len()))
-}
-
-/// The server answers when it has read to the end.
-fn rest(s: &mut Scene) -> Outcome {
-    let (mut c, words) = serve(s)?;
+    let (mut c, words) = greeted(s)?;
+    c.send(words.as_bytes())?;
     c.expect(words.repeat(2).as_bytes())?;
     c.expect_close(Close::Fin).because(HALF)?;
-    for _ in 0..2 {
-        c.send(words.as_bytes())?;
+    c.send(words.repeat(2).as_bytes()).because(HALF)?;
+    for _ in 0..3 {
         s.expect_line(&words).because(HALF)?;
     }
     c.half_close()?;
-    s.expect_exit(0, Duration::from_secs(2)).because(HALF)
+    s.expect_exit(0, Duration::from_secs(2)).because(HALF)?;
+    s.expect_error(&format!("{} octets came back", 3 * words.len()))
 }
 
 fn signals(s: &mut Scene) -> Outcome {
@@ -241,7 +231,7 @@ fn signals(s: &mut Scene) -> Outcome {
         c.expect(words.as_bytes())?;
         s.signal(signal)?;
         c.expect_close(Close::Fin).because(HALF)?;
-        c.send(words.as_bytes())?;
+        c.send(words.as_bytes()).because(HALF)?;
         s.expect_line(&words).because(HALF)?;
         c.half_close()?;
         s.expect_exit(0, Duration::from_secs(2)).because("signal(7): SIGINT and SIGTERM ask a process to end")?;
@@ -254,7 +244,7 @@ fn stays_open(s: &mut Scene) -> Outcome {
     let (mut c, words) = greeted(s)?;
     c.expect_close(Close::Fin)?;
     c.send(words.as_bytes())?;
-    fails_with(s, "timed out after 200ms; the server has not closed")
+    fails(s, "timed out after 200ms; the server has not closed")
         .because("after our end the server may go on for as long as it likes; only our limit ends it")?;
     not_before(start, ms(200))
 }
@@ -317,22 +307,22 @@ fn queue(s: &mut Scene) -> Outcome {
 fn missing(s: &mut Scene) -> Outcome {
     let path = s.socket_path()?;
     s.run_with(&[&path])?;
-    fails_with(s, &format!("connect unix://{path}: no such file or directory")).because(CONNECT)
+    fails(s, &format!("connect unix://{path}: no such file or directory")).because(CONNECT)
 }
 
 fn stale(s: &mut Scene) -> Outcome {
     let path = s.socket_path()?;
-    drop(super::files::own(Kind::Stream, &path)?);
+    drop(own(Kind::Stream, &path)?);
     s.run_with(&[&path])?;
-    fails_with(s, "connection refused: the file is stale, nobody listens there").because(CONNECT)
+    fails(s, "connection refused: the file is stale, nobody listens there").because(CONNECT)
 }
 
 fn other_type(s: &mut Scene) -> Outcome {
     for kind in [Kind::Datagram, Kind::Seqpacket] {
         let path = s.socket_path()?;
-        let _live = super::files::own(kind, &path)?;
+        let _live = own(kind, &path)?;
         s.run_with(&[&path])?;
-        fails_with(s, "the file is no stream socket, but one of another type").because(
+        fails(s, "the file is no stream socket, but one of another type").because(
             "connect(2), EPROTOTYPE: the socket type does not support the requested communications protocol",
         )?;
     }
