@@ -8,9 +8,9 @@ use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 use nix::unistd::{getegid, geteuid, getgroups};
 use socket2::{Domain, Socket, Type};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
@@ -286,6 +286,27 @@ pub fn names_a_missing_folder(s: &mut Scene) -> Outcome {
     fs::write(&file, "").map_err(|e| Failure::new("a file", e.to_string()))?;
     s.run_with(&[&file.join("harbour.sock").to_string_lossy()])?;
     fails(s, &format!("{} is no folder", file.display())).because("bind(2), ENOTDIR: a part of the path is no folder")
+}
+
+/// A folder that may be read and entered, and not written to.
+pub fn names_a_folder_without_permission(s: &mut Scene) -> Outcome {
+    like_everybody(s)?;
+    let folder = s.folder()?.join("ebb");
+    let closed = fs::create_dir(&folder).and_then(|()| fs::set_permissions(&folder, Permissions::from_mode(0o555)));
+    closed.map_err(|e| Failure::new("a folder", e.to_string()))?;
+    s.run_with(&[&folder.join("harbour.sock").to_string_lossy()])?;
+    fails(s, &format!("permission denied: no file may be made in {}", folder.display()))
+        .because("bind(2), EACCES: it is the folder that may not be written to, for there is no file yet")
+}
+
+/// Root may write everywhere, so as root the subject is started without that privilege.
+pub fn like_everybody(s: &mut Scene) -> Outcome {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if geteuid().is_root() && !std::env::split_paths(&path).any(|folder| folder.join("setpriv").is_file()) {
+        return Err(Failure::skipped("needs setpriv(1), or another user than root"));
+    }
+    s.without_privileges();
+    Ok(())
 }
 
 /// `sun_path` has 108 octets, the last for a NUL: 107 are a name, one more is none.

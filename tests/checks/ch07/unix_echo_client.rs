@@ -1,13 +1,16 @@
 //! `unix_echo_client`: greets an echo server on a socket file, and compares what comes back.
 
-use super::files::{fails, own};
+use super::files::{fails, like_everybody, own};
 use crate::checks::common::not_before;
 use netkata::unix::{Kind, Name};
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 use socket2::{Domain, Socket, Type};
+use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 const STREAM: &str = "unix(7), SOCK_STREAM: octets go through in order; where one write ended, no reader can see";
 const HALF: &str = "shutdown(2), SHUT_WR: our direction has ended; what the server owes us still comes";
@@ -49,6 +52,8 @@ pub fn program() -> Program {
         .check("names_a_stale_file", "a file at which nobody listens is called stale", stale)
         .finished_only()
         .check("names_another_type", "a socket of another type is told from a stream socket", other_type)
+        .finished_only()
+        .check("names_a_file_it_may_not_use", "who lacks permission is told for what", forbidden)
         .finished_only()
         .check("refuses_an_empty_greeting", "a greeting has 1 to 1,024 octets", greetings)
         .finished_only()
@@ -325,6 +330,31 @@ fn other_type(s: &mut Scene) -> Outcome {
         fails(s, "the file is no stream socket, but one of another type").because(
             "connect(2), EPROTOTYPE: the socket type does not support the requested communications protocol",
         )?;
+    }
+    Ok(())
+}
+
+/// The file may not be written to; then its folder may not even be entered.
+fn forbidden(s: &mut Scene) -> Outcome {
+    like_everybody(s)?;
+    let folder = s.folder()?.join("ebb");
+    let path = folder.join("harbour.sock");
+    let allow = |path: &Path, mode| {
+        let allowed = fs::set_permissions(path, Permissions::from_mode(mode));
+        allowed.map_err(|e| Failure::new("permissions of the grader's choice", e.to_string()))
+    };
+    fs::create_dir(&folder).map_err(|e| Failure::new("a folder", e.to_string()))?;
+    let _live = own(Kind::Stream, &path.to_string_lossy())?;
+    for (place, mode, why) in [
+        (&path, 0o444, "permission denied: the file may not be written to"),
+        (&folder, 0o600, "permission denied: a folder on the way may not be entered"),
+    ] {
+        allow(place, mode)?;
+        s.run_with(&[&path.to_string_lossy()])?;
+        let failed = fails(s, why)
+            .because("connect(2), EACCES: write permission is denied on the file, or search permission on a folder");
+        allow(place, 0o700)?;
+        failed?;
     }
     Ok(())
 }

@@ -81,6 +81,12 @@ pub fn program() -> Program {
         .finished_only()
         .check("names_a_missing_folder", "a folder that is not there is named", files::names_a_missing_folder)
         .finished_only()
+        .check(
+            "names_a_folder_without_permission",
+            "a folder that may not be written to is named",
+            files::names_a_folder_without_permission,
+        )
+        .finished_only()
         .check("names_a_long_path", "107 octets are a path, 108 are not", files::names_a_long_path)
         .finished_only()
         .check(
