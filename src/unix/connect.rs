@@ -1,5 +1,6 @@
 //! Connecting to a name: with patience for a server whose queue is full, and with errors in terms of the file.
 
+use super::file::is_stale;
 use super::{Kind, Name};
 use crate::context::Context;
 use socket2::{Domain, Socket};
@@ -44,6 +45,10 @@ pub fn explain(e: io::Error, to: &Name, wanted: Kind) -> io::Error {
         (io::ErrorKind::ConnectionRefused, Name::Abstract(_)) => "connection refused: nobody has that name".into(),
         (io::ErrorKind::ConnectionRefused, Name::Path(path)) => match fs::metadata(path) {
             Ok(file) if !file.file_type().is_socket() => "connection refused: the file is no socket".into(),
+            // Between bind(2) and listen(2), or after close(2): the answer to a stream is the same, that to a datagram is not.
+            _ if is_stale(path).is_ok_and(|stale| !stale) => {
+                "connection refused: the server there does not listen yet".into()
+            }
             _ => "connection refused: the file is stale, nobody listens there".into(),
         },
         (io::ErrorKind::PermissionDenied, Name::Path(path)) => match fs::metadata(path) {
@@ -101,6 +106,10 @@ mod tests {
         let dead = folder.path().join("dead.sock");
         drop(UnixListener::bind(&dead).expect("bind"));
         assert_eq!(says(&Name::Path(dead)), "connection refused: the file is stale, nobody listens there");
+        let early = Socket::new(Domain::UNIX, Kind::Stream.socket_type(), None).expect("socket");
+        let path = Name::Path(folder.path().join("early.sock"));
+        early.bind(&path.address().expect("address")).expect("bind");
+        assert_eq!(says(&path), "connection refused: the server there does not listen yet");
         let list = folder.path().join("ships");
         fs::write(&list, "Alma").expect("write");
         assert_eq!(says(&Name::Path(list)), "connection refused: the file is no socket");

@@ -10,6 +10,7 @@ mod stale;
 
 pub use access::{Access, parse_mode};
 pub(crate) use claim::remove_all;
+pub(super) use stale::is_stale;
 
 use super::{Kind, Name};
 use crate::listen::BACKLOG;

@@ -18,7 +18,7 @@ pub(super) fn is_socket(path: &Path) -> bool {
 /// The probe is a datagram socket, whatever the file was for. A live listener answers it with *wrong protocol type*
 /// (`EPROTOTYPE`), and its owner sees nothing; a stream would have been a client. For a live datagram socket, a connect
 /// is nothing that its owner sees either.
-pub(super) fn is_stale(path: &Path) -> io::Result<bool> {
+pub(in crate::unix) fn is_stale(path: &Path) -> io::Result<bool> {
     if !is_socket(path) {
         return Ok(false);
     }
