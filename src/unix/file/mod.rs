@@ -106,7 +106,7 @@ fn make_file(socket: &Socket, kind: Kind, path: &Path, access: &Access) -> io::R
     let _turn = Turn::take(folder_of(path))?;
     let bind = || match socket.bind(&address) {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse && stale::is_stale(path)? => {
-            std::fs::remove_file(path)?;
+            stale::remove(path)?;
             socket.bind(&address)
         }
         other => other,

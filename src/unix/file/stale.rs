@@ -1,6 +1,7 @@
 //! Whether anybody still has a socket file.
 
 use super::super::Name;
+use crate::error::cause_text;
 use socket2::{Domain, Socket, Type};
 use std::fs;
 use std::io;
@@ -27,3 +28,15 @@ pub(in crate::unix) fn is_stale(path: &Path) -> io::Result<bool> {
     Ok(probe.connect(&Name::Path(path.into()).address()?).is_err_and(refused))
 }
 // [/stale]
+
+/// Removes a stale file. In a folder with the sticky bit, as /tmp has it, only the file's owner may (unlink(2)).
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        // Somebody else has done it.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(|e| {
+            let why = format!("address already in use: the file is stale, and may not be removed: {}", cause_text(&e));
+            io::Error::new(io::ErrorKind::AddrInUse, why)
+        }),
+    }
+}

@@ -288,15 +288,26 @@ pub fn names_a_missing_folder(s: &mut Scene) -> Outcome {
     fails(s, &format!("{} is no folder", file.display())).because("bind(2), ENOTDIR: a part of the path is no folder")
 }
 
-/// A folder that may be read and entered, and not written to.
+/// A folder that may be read and entered, and not written to: neither may a file be made there, nor a stale one removed.
 pub fn names_a_folder_without_permission(s: &mut Scene) -> Outcome {
     like_everybody(s)?;
     let folder = s.folder()?.join("ebb");
-    let closed = fs::create_dir(&folder).and_then(|()| fs::set_permissions(&folder, Permissions::from_mode(0o555)));
-    closed.map_err(|e| Failure::new("a folder", e.to_string()))?;
-    s.run_with(&[&folder.join("harbour.sock").to_string_lossy()])?;
-    fails(s, &format!("permission denied: no file may be made in {}", folder.display()))
-        .because("bind(2), EACCES: it is the folder that may not be written to, for there is no file yet")
+    let allow = |mode| fs::set_permissions(&folder, Permissions::from_mode(mode));
+    let broken = |e: std::io::Error| Failure::new("a folder of the grader's", e.to_string());
+    fs::create_dir(&folder).map_err(broken)?;
+    let [new, stale] = ["flood.sock", "stale.sock"].map(|file| folder.join(file).to_string_lossy().into_owned());
+    drop(own(Kind::Stream, &stale)?);
+    allow(0o555).map_err(broken)?;
+    let failed = s.run_with(&[&new]).and_then(|()| {
+        fails(s, &format!("permission denied: no file may be made in {}", folder.display()))
+            .because("bind(2), EACCES: it is the folder that may not be written to, for there is no file yet")?;
+        s.run_with(&[&stale])?;
+        fails(s, "address already in use: the file is stale, and may not be removed")
+            .because("unlink(2), EACCES: to remove a file, one needs permission to write to its folder")
+    });
+    // Its files could not be removed when the scene ends.
+    allow(0o755).map_err(broken)?;
+    failed
 }
 
 /// Root may write everywhere, so as root the subject is started without that privilege.
