@@ -76,8 +76,7 @@ fn serve(args: &Args) -> Result<()> {
 
 fn open(args: &Args) -> Result<stream::Listener> {
     let url = args.name.url(Kind::Stream);
-    // Neither close(2) nor the end of the process removes the file that bind(2) makes. The listener's drop does, before the
-    // last connections are served; so does a second signal.
+    // No close(2) removes the file that bind(2) makes. The listener's drop does, and a second signal.
     let listener = stream::listen(&args.name, &args.access.access()).attempt("listen", &url)?;
     listen::say_where(&url)?;
     Ok(listener)

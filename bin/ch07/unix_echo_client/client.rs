@@ -49,7 +49,7 @@ impl<'a> Client<'a> {
     }
 
     fn send(&mut self, now: Instant) -> Result<()> {
-        self.echo.expect(now + self.args.timeout);
+        self.echo.owe(now + self.args.timeout);
         match self.stream.write_all(self.args.greeting.as_bytes()) {
             // The server has closed. What it sent before that is still to be read.
             Err(e) if e.kind() == ErrorKind::BrokenPipe => self.rest().and(Err(self.closed())),

@@ -22,8 +22,8 @@ impl<'a> Echo<'a> {
         Self { greeting, came: 0, due: VecDeque::new() }
     }
 
-    /// A greeting is about to leave, and must be back by then.
-    pub fn expect(&mut self, by: Instant) {
+    /// A greeting leaves now: the server owes it until then.
+    pub fn owe(&mut self, by: Instant) {
         self.due.push_back(by);
     }
 
@@ -57,7 +57,7 @@ impl<'a> Echo<'a> {
                 return Err(self.difference(&came[i..]));
             }
             self.came += 1;
-            if self.came % self.greeting.len() == 0 {
+            if self.came.is_multiple_of(self.greeting.len()) {
                 self.due.pop_front();
                 whole += 1;
             }
