@@ -5,9 +5,12 @@
 //! is left is echoed, and the cut is logged. There is no connection, so nobody closes.
 //!
 //! An answer needs an address: a client that has not called bind(2) has none, and cannot be answered. The server in its turn needs
-//! permission to write to the *client's* file (unix(7)), and takes a relative path as its own. A client that asks and does not
-//! read is left out as soon as its queue is full: the server never waits for it. All answers that nobody has read yet share the
-//! server's one send buffer, though. What could not be answered is counted, and logged once a second at most for each cause.
+//! permission to write to the *client's* file (unix(7)), and takes a relative path as its own. What could not be answered is
+//! counted, and logged once a second at most for each cause.
+//!
+//! A client that asks and does not read is left out as soon as its queue is full: the server never waits. But the queue of one
+//! that has called connect(2) has no limit except the server's send buffer, which all unread answers share: such a client can use
+//! it up, and nobody is answered then until it reads or leaves.
 //!
 //! A file that a dead server left behind is replaced, a live server's is not. SIGINT and SIGTERM end the server at once, with a
 //! line of figures; the file is removed. Whoever may write to the file may ask: see `--mode` and `--group`.
@@ -54,7 +57,7 @@ struct Args {
 
 /// More than a send buffer of the usual size takes in one datagram.
 const LONGEST: usize = 1 << 20;
-/// As large a send buffer as we ask for; `net.core.wmem_max` limits what we get. An answer stays in it until it is read.
+/// The send buffer that we ask for; `net.core.wmem_max` limits what we get. An answer stays in it until its client reads it.
 const SEND_BUFFER: usize = 4 << 20;
 /// The same trouble is told once in this time.
 const QUIET: Duration = Duration::from_secs(1);
@@ -68,7 +71,7 @@ fn serve(args: &Args) -> error::Result<()> {
     let stop = stop::on_signals()?;
     let url = args.name.url(Kind::Datagram);
     let bound = file::datagrams(&args.name, &args.access.access()).attempt("listen", &url)?;
-    SockRef::from(&bound.socket).set_send_buffer_size(SEND_BUFFER).attempt("enlarge the send buffer of", &url)?;
+    let _ = SockRef::from(&bound.socket).set_send_buffer_size(SEND_BUFFER);
     listen::say_where(&url)?;
     let mut desk = Desk { bound: &bound, verbose: args.verbose, tally: Tally::default(), told: HashMap::new() };
     let mut buffer = vec![0; args.buffer];

@@ -1,7 +1,10 @@
 //! Datagrams between Unix sockets: a receive that notices a cut and names the sender, and a send that never waits.
 //!
-//! Nothing is lost, repeated or reordered on the way. But the receiver's queue is short (`net.unix.max_dgram_qlen`, often
-//! 512 datagrams), and where UDP would drop, a Unix socket lets the sender wait.
+//! Nothing is lost, repeated or reordered on the way. But the receiver's queue is short (`net.unix.max_dgram_qlen`: 10 datagrams,
+//! or 512 where systemd has set it), and where UDP would drop, a Unix socket lets the sender wait.
+//!
+//! What waits to be read lies in the *sender's* send buffer, whoever it is for. On Linux, the queue's limit does not hold for a
+//! receiver that has itself connected to the sender: only that buffer limits what it leaves unread.
 
 use super::Name;
 use crate::context::{Context, Ready};
@@ -50,7 +53,7 @@ pub fn receive(socket: &UnixDatagram, buffer: &mut [u8]) -> io::Result<Received>
     Ok(Received { len, whole, from: Name::of(&from) })
 }
 
-/// Sends one datagram, or none: when the receiver's queue is full, this fails with `WouldBlock` at once. A server that waited
+/// Sends one datagram, or none: when the receiver's queue or our send buffer is full, this fails with `WouldBlock` at once. A server that waited
 /// there could be stopped by any client that asks and does not read.
 ///
 /// # Errors
