@@ -25,8 +25,8 @@ pub fn program() -> Program {
             half_close,
         )
         .check("carries_a_mebibyte", "there is no largest echo over a stream", mebibyte)
-        .check("shortens_no_packet", "a packet longer than 65,536 octets is named, and ends its connection", too_long)
         .check("goes_on_after_a_stop", "a program that was stopped (Ctrl-Z) and goes on keeps its connections", stopped)
+        .check("shortens_no_packet", "a packet longer than 65,536 octets is named, and ends its connection", too_long)
         .check(
             "serves_clients_side_by_side",
             "a silent client does not hold up the next",
@@ -162,10 +162,10 @@ impl Line {
         }
     }
 
-    fn send_until_full(&mut self, s: &mut Scene) {
+    fn send_until_full(&mut self, much: &[u8]) -> usize {
         match self {
-            Line::Stream(talk) => drop(talk.send_until_full(&s.octets(24 << 20), ms(60))),
-            Line::Packets(talk) => drop(talk.send_until_full(&s.octets(500), ms(60))),
+            Line::Stream(talk) => talk.send_until_full(much, ms(60)),
+            Line::Packets(talk) => talk.send_until_full(&much[..500], ms(60)),
         }
     }
 
@@ -306,9 +306,11 @@ fn idle(s: &mut Scene) -> Outcome {
 
 /// Both directions are full, and the server's thread is stopped in its write.
 fn stuck(s: &mut Scene) -> Outcome {
+    // More than the buffers of both directions take (tcp(7), tcp_rmem and tcp_wmem).
+    let much = s.octets(1 << 16).repeat(24 << 4);
     for carrier in ALL {
         let mut c = line(s, carrier)?;
-        c.send_until_full(s);
+        c.send_until_full(&much);
         s.expect_error("nothing moved for 200ms, closed")
             .because("socket(7), SO_SNDTIMEO: without it, a write to a peer that does not read waits for ever")?;
         c.leave();

@@ -21,6 +21,7 @@ pub fn program() -> Program {
             half_close,
         )
         .check("carries_long_packets", "a packet of --max-length octets comes back whole", longest)
+        .check("goes_on_after_a_stop", "a program that was stopped (Ctrl-Z) and goes on keeps its connections", stopped)
         .check("shortens_nothing", "a packet longer than --max-length is named, and ends its connection", too_long)
         .with(&["--max-length", "100"])
         .check(
@@ -34,7 +35,6 @@ pub fn program() -> Program {
         .check("loses_nothing_to_a_slow_reader", "a slow reader gets every packet, in its own time", slow_reader)
         .check("serves_clients_side_by_side", "a silent client does not hold up the next", side_by_side)
         .check("survives_a_leaver", "a client that leaves with its echoes unread ends its own connection only", leaver)
-        .check("goes_on_after_a_stop", "a program that was stopped (Ctrl-Z) and goes on keeps its connections", stopped)
         .check("closes_an_idle_connection", "a connection on which nothing moves is closed after --idle", idle)
         .with(&["--idle", "200ms"])
         .check("packets_keep_a_connection_open", "every packet moves the idle limit on", pushed_on)
@@ -257,6 +257,7 @@ fn stopped(s: &mut Scene) -> Outcome {
 }
 
 fn idle(s: &mut Scene) -> Outcome {
+    s.start_on_a_file()?;
     let start = Instant::now();
     let mut c = s.packets()?;
     c.expect_end()
