@@ -227,6 +227,14 @@ mod tests {
         assert_eq!(theirs.send(b"late").expect_err("gone").kind(), io::ErrorKind::BrokenPipe);
     }
 
+    #[test]
+    fn a_system_without_them_is_told_in_words() {
+        let e = explain(io::Error::from_raw_os_error(libc::EPROTONOSUPPORT));
+        assert_eq!((e.kind(), e.to_string().contains("no sequenced packets")), (io::ErrorKind::Unsupported, true));
+        let other = explain(io::Error::from_raw_os_error(libc::EACCES));
+        assert_eq!(other.kind(), io::ErrorKind::PermissionDenied);
+    }
+
     /// What was sent before the server accepted is told from the end as well.
     #[test]
     fn over_a_name() {

@@ -8,13 +8,18 @@ use netkata::error::{cause_text, is_timeout};
 use netkata::tap::{From, Journal, Kind};
 use netkata::unix::seqpacket::{Packets, Received};
 use netkata::{hexdump, human};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::ErrorKind;
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// Longer than any packet of a check.
 const ROOM: usize = 1 << 20;
+
+/// More packets than wait in the queues of both directions (by `net.core.wmem_default`, a few hundred).
+const MANY: usize = 2000;
 
 /// A conversation in packets.
 pub struct PacketTalk {
@@ -95,12 +100,12 @@ impl PacketTalk {
         Failure::new(format!("the program to take a packet of {}", human::count(octets, "octet")), got)
     }
 
-    /// Sends this packet again and again, until nobody has taken one for `stall`, or nobody is there any more. Returns how
-    /// many were taken.
+    /// Sends this packet again and again, until nobody has taken one for `stall`, or nobody is there any more, or it has been
+    /// taken far more often than two queues have room for. Returns how many were taken.
     pub fn send_until_full(&mut self, octets: &[u8], stall: Duration) -> usize {
         let _ = self.packets.write_timeout(Some(stall));
         let mut sent = 0;
-        while self.packets.send(octets).is_ok() {
+        while sent < MANY && self.packets.send(octets).is_ok() {
             sent += 1;
         }
         let said = format!("the same {} again and again, until nobody takes more", human::count(octets.len(), "octet"));
@@ -126,8 +131,19 @@ impl PacketTalk {
 
     /// Waits for one packet of exactly these octets.
     pub fn expect(&mut self, expected: &[u8]) -> Outcome {
-        let got = self.receive().map_err(|f| Failure { got: f.got, ..Failure::octets(expected, &[], "") })?;
-        if got == expected { Ok(()) } else { Err(Failure::octets(expected, &got, "one packet")) }
+        let got = self.receive();
+        match got {
+            Ok(got) if got == expected => Ok(()),
+            // Octets that are not there can be neither shown nor compared.
+            Err(failure) if expected.is_empty() => Err(Failure::new("an empty packet", failure.got)),
+            Err(failure) => Err(Failure::octets(expected, &[], failure.got)),
+            Ok(got) if expected.is_empty() => {
+                Err(Failure::new("an empty packet", shown(&Packet { whole: got.len(), octets: got })))
+            }
+            Ok(got) => {
+                Err(Failure::octets(expected, &got, if got.is_empty() { "an empty packet" } else { "one packet" }))
+            }
+        }
     }
 
     /// Waits for one packet, however long it is.
@@ -152,6 +168,19 @@ impl PacketTalk {
             Some(packet) => Ok(packet.octets),
             None => Err(Failure::new("a packet", self.state())),
         }
+    }
+
+    /// Waits until the program has closed its socket, or shut both directions down, and reads nothing.
+    pub fn wait_until_closed(&mut self) -> Outcome {
+        let mut wait = self.wait();
+        while let Some(left) = wait.left() {
+            let mut fds = [PollFd::new(self.packets.as_fd(), PollFlags::empty())];
+            let _ = poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+            if fds[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLHUP)) {
+                return Ok(());
+            }
+        }
+        Err(Failure::new("the program to close the connection", self.state()))
     }
 
     /// Waits for the end of the conversation; a packet before it, an empty one too, is wrong.

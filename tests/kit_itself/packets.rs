@@ -52,6 +52,8 @@ fn what_came_instead() {
     assert_eq!(talk.receive().unwrap_err().got, "nothing for 5ms");
     theirs.send(b"").unwrap();
     assert_eq!(talk.expect_end().unwrap_err().got, "an empty packet first");
+    assert_eq!(talk.expect(b"").unwrap_err().to_string(), "expected an empty packet, got nothing for 5ms");
+    assert!(talk.wait_until_closed().is_err());
     theirs.send(b"Alma").unwrap();
     assert_eq!(talk.expect_silence(ms(50)).unwrap_err().got, "a packet: \"Alma\"");
     assert!(talk.send_until_full(b"Alma", ms(1)) > 1);
@@ -84,5 +86,6 @@ fn closed_with_packets_unread() {
     let (mut talk, theirs, _) = pair();
     talk.send(b"Alma").unwrap();
     drop(theirs);
+    talk.wait_until_closed().unwrap();
     talk.expect_reset().unwrap();
 }

@@ -1,5 +1,6 @@
 //! Chapter 7: Unix domain sockets.
 
+mod any_echo;
 mod boundaries;
 mod creds_server;
 mod files;
@@ -21,6 +22,7 @@ pub fn programs() -> Vec<Program> {
         unixgram_echo::program(),
         unixpacket_echo::program(),
         creds_server::program(),
+        any_echo::program(),
         // Exercises:
         single_instance::program(),
     ]

@@ -1,5 +1,6 @@
 //! `unixpacket_echo`: packets, each sent back as one.
 
+use super::files;
 use crate::checks::common::not_before;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
@@ -20,6 +21,7 @@ pub fn program() -> Program {
             half_close,
         )
         .check("carries_long_packets", "a packet of --max-length octets comes back whole", longest)
+        .check("goes_on_after_a_stop", "a program that was stopped (Ctrl-Z) and goes on keeps its connections", stopped)
         .check("shortens_nothing", "a packet longer than --max-length is named, and ends its connection", too_long)
         .with(&["--max-length", "100"])
         .check(
@@ -33,7 +35,6 @@ pub fn program() -> Program {
         .check("loses_nothing_to_a_slow_reader", "a slow reader gets every packet, in its own time", slow_reader)
         .check("serves_clients_side_by_side", "a silent client does not hold up the next", side_by_side)
         .check("survives_a_leaver", "a client that leaves with its echoes unread ends its own connection only", leaver)
-        .check("goes_on_after_a_stop", "a program that was stopped (Ctrl-Z) and goes on keeps its connections", stopped)
         .check("closes_an_idle_connection", "a connection on which nothing moves is closed after --idle", idle)
         .with(&["--idle", "200ms"])
         .check("packets_keep_a_connection_open", "every packet moves the idle limit on", pushed_on)
@@ -53,6 +54,25 @@ pub fn program() -> Program {
         )
         .check("cuts_off_after_the_grace", "after SIGTERM, connections have --grace to finish", grace)
         .with(&["--grace", "200ms"])
+        // The file; the checks of unix_echo_server have the rest of its rules.
+        .check("removes_its_file", "whichever signal ends it, its socket file goes with it", files::removes_its_file)
+        .check("replaces_a_stale_file", "a file that nobody has any more is replaced", files::replaces_a_stale_file)
+        .check(
+            "never_steals_a_live_one",
+            "a live server keeps its file, and does not notice that it was wanted",
+            files::never_steals_a_live_one,
+        )
+        .check("has_the_mode_asked_for", "the file's mode is --mode, whatever the umask", files::has_the_mode_asked_for)
+        .finished_only()
+        .check(
+            "has_the_group_asked_for",
+            "the file's group is --group, which may write to it",
+            files::has_the_group_asked_for,
+        )
+        .finished_only()
+        .check("names_a_missing_folder", "a folder that is not there is named", files::names_a_missing_folder)
+        .finished_only()
+        .check("abstract_names_make_no_file", "@name is a name of the kernel's, and no file", abstract_name)
 }
 
 /// A packet is sent, and comes back.
@@ -164,6 +184,7 @@ fn readable(s: &mut Scene) -> Outcome {
     }
     s.release()?;
     let why = "close(2) with packets unread resets the peer, and it is told so before it reads what it was sent";
+    c.wait_until_closed()?;
     c.expect(words.as_bytes()).because(why)?;
     c.expect_end().because(why)
 }
@@ -236,6 +257,7 @@ fn stopped(s: &mut Scene) -> Outcome {
 }
 
 fn idle(s: &mut Scene) -> Outcome {
+    s.start_on_a_file()?;
     let start = Instant::now();
     let mut c = s.packets()?;
     c.expect_end()
@@ -336,4 +358,11 @@ fn grace(s: &mut Scene) -> Outcome {
     s.expect_error("cut off 1 connection after 200ms").because("a log says whom a stop has cost what")?;
     c.leave();
     Ok(())
+}
+
+fn abstract_name(s: &mut Scene) -> Outcome {
+    files::abstract_names_make_no_file(s, |s| {
+        let (mut c, words) = (s.packets()?, s.phrase());
+        echo(&mut c, &words)
+    })
 }
