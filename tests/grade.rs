@@ -7,6 +7,7 @@
 //! cargo test reset                                        whatever has this in its name
 //! SUBJECT='python3 my_echo.py' cargo test ch03::echo_server    a program of your own, in any language
 //! SEED=4f2a cargo test …                                  the same random inputs again
+//! REQUIRE_ROOT=1 cargo test …                             checks that need root fail where others would be skipped
 //! PROVE=1 cargo test --test grade ch04::tlv               the proof that wrong programs fail (`make prove`)
 //! ```
 

@@ -1,19 +1,18 @@
 //! Who is let in: the groups that were named, and the judgement.
 
+use crate::names::Names;
 use crate::policy::Policy;
 use netkata::error::cause_text;
 use netkata::exit::log;
-use netkata::unix::accounts::{group_id, group_name, user_name};
+use netkata::unix::accounts::group_id;
 use netkata::unix::credentials::{self, Peer};
 use std::os::unix::net::UnixStream;
-
-/// So many of a denied client's groups are logged. A process may be in 65,536.
-const LOGGED: usize = 8;
 
 /// The groups that are let in, and how a client's are found.
 pub struct Door {
     allowed: Vec<u32>,
     policy: Policy,
+    names: Names,
 }
 
 /// Whether a client is let in, and the line about it for the log.
@@ -24,13 +23,14 @@ pub struct Judgement {
 
 impl Door {
     /// Looks the groups up. What cannot be found lets nobody in, and is named.
-    pub fn for_groups(names: &[String], policy: Policy) -> Self {
-        let allowed: Vec<u32> = names.iter().filter_map(|name| find(name)).collect();
+    pub fn for_groups(groups: &[String], policy: Policy, numeric: bool) -> Self {
+        let names = Names { numeric };
+        let allowed: Vec<u32> = groups.iter().filter_map(|name| find(name)).collect();
         match allowed.is_empty() {
             true => log("no group is left: nobody is allowed"),
-            false => log(format_args!("allowed by {policy}: {}", list(&allowed))),
+            false => log(format_args!("allowed by {policy}: {}", names.groups(&allowed))),
         }
-        Self { allowed, policy }
+        Self { allowed, policy, names }
     }
 
     /// Asks the kernel who the client is, and judges. Where there is no answer, nobody gets in.
@@ -38,7 +38,7 @@ impl Door {
         match credentials::of(client) {
             Ok(peer) => {
                 let (allowed, why) = self.decide(client, peer);
-                Judgement { allowed, line: format!("{}: {why}", describe(peer)) }
+                Judgement { allowed, line: format!("{}: {why}", self.names.peer(peer)) }
             }
             Err(e) => Judgement { allowed: false, line: format!("denied: no credentials: {}", cause_text(&e)) },
         }
@@ -53,8 +53,8 @@ impl Door {
             Err(e) => return (false, format!("denied: {policy} cannot be asked: {}", cause_text(&e))),
         };
         match groups.iter().find(|group| self.allowed.contains(group)) {
-            Some(group) => (true, format!("allowed by {policy}: {}", list(&[*group]))),
-            None => (false, format!("denied by {policy}: {}", list(&groups))),
+            Some(group) => (true, format!("allowed by {policy}: {}", self.names.groups(&[*group]))),
+            None => (false, format!("denied by {policy}: {}", self.names.groups(&groups))),
         }
     }
     // [/decide]
@@ -68,26 +68,4 @@ fn find(name: &str) -> Option<u32> {
     };
     log(format_args!("group {name:?}: {why}; skipped"));
     None
-}
-
-/// `pid 812, user alma (1000), group users (100)`
-fn describe(peer: Peer) -> String {
-    let pid = peer.pid.map_or("unknown".into(), |pid| pid.to_string());
-    format!("pid {pid}, user {}, group {}", with_name(peer.uid, user_name(peer.uid)), list(&[peer.gid]))
-}
-
-/// `users (100), staff (50)`
-fn list(groups: &[u32]) -> String {
-    let mut shown: Vec<String> = groups.iter().take(LOGGED).map(|gid| with_name(*gid, group_name(*gid))).collect();
-    match groups.len() {
-        0 => return "no group".into(),
-        n if n > LOGGED => shown.push(format!("{} more", n - LOGGED)),
-        _ => {}
-    }
-    shown.join(", ")
-}
-
-/// Not every number has a name.
-fn with_name(number: u32, name: String) -> String {
-    if name == number.to_string() { name } else { format!("{name} ({number})") }
 }

@@ -21,6 +21,7 @@
 
 mod conversation;
 mod door;
+mod names;
 mod policy;
 
 use clap::Parser;
@@ -34,7 +35,8 @@ use policy::Policy;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-const MODE_HELP: &str = "Permissions of the socket file, octal; whoever may write to it may connect [default: 0660 with --group, else 0666]";
+const MODE_HELP: &str =
+    "Permissions of the socket file, octal; who may write to it may connect [default: 0660 with --group, else 0666]";
 
 /// Lets members of some groups in, on a Unix socket.
 #[derive(Parser)]
@@ -52,6 +54,9 @@ struct Args {
     socket: Option<Name>,
     #[command(flatten)]
     access: AccessOptions,
+    /// Log users and groups by number: no names are looked up
+    #[arg(short, long)]
+    numeric: bool,
     /// Clients at once; more are closed at once
     #[arg(long, default_value_t = 1024)]
     max_connections: usize,
@@ -70,7 +75,7 @@ fn serve(args: &Args) -> Result<()> {
     let access = args.access.access_or(&name, 0o666);
     let listener = stream::listen(&name, &access).attempt("listen", &url)?;
     // Whoever connects already waits in the queue.
-    let door = Arc::new(Door::for_groups(&args.groups, args.policy));
+    let door = Arc::new(Door::for_groups(&args.groups, args.policy, args.numeric));
     listen::say_where(&url)?;
     let limits = Limits { connections: args.max_connections, grace: conversation::LINGER * 2 };
     let ctx = stop.clone();

@@ -53,6 +53,8 @@ pub fn program() -> Program {
         .finished_only()
         .check("logs_who_came", "the log says which process came, and what became of it", logs)
         .finished_only()
+        .check("logs_numbers_alone", "with --numeric, no names are looked up for the log", numeric)
+        .with(&["--numeric"])
         .check(
             "sends_everybody_away_at_the_end",
             "SIGTERM: those who stay are told of the end, and nobody is waited for",
@@ -320,6 +322,18 @@ fn logs(s: &mut Scene) -> Outcome {
         }
     }
     Ok(())
+}
+
+fn numeric(s: &mut Scene) -> Outcome {
+    start(s, &[own_group()])?;
+    s.connect()?.expect(WELCOME)?;
+    let line = line_of_client(s)?;
+    let numbers = format!(", user {}, group {}: ", geteuid(), getegid());
+    if line.contains(&numbers) {
+        return Ok(());
+    }
+    Err(Failure::new("the client's user and group by number alone", "something else"))
+        .because("getpwuid(3), getgrgid(3): a name may come from a directory far away, and take its time")
 }
 
 /// The first line of the log that is about a client.

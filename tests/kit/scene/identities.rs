@@ -9,7 +9,8 @@ use crate::talk::Talk;
 use netkata::human;
 use netkata::sys::identity::Identity;
 use netkata::tap::From;
-use nix::unistd::{AccessFlags, eaccess};
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{AccessFlags, faccessat};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -71,7 +72,10 @@ impl Scene {
     pub fn run_subject_as(&mut self, who: &Identity) -> Outcome {
         self.let_others_in()?;
         self.journal.note(format!("the program is {}", describe(who)));
-        let readable = |path: &Path| who.run(|| eaccess(path, AccessFlags::X_OK).is_ok()).map_err(|e| not_root(&e));
+        let readable = |path: &Path| {
+            who.run(|| faccessat(AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS).is_ok())
+                .map_err(|e| not_root(&e))
+        };
         let file = PathBuf::from(&self.launch.command[0]);
         // A command without a slash is looked for in PATH, where everybody may look.
         if file.components().count() > 1 && !readable(&file)? {
