@@ -66,7 +66,7 @@ fn meet(
     taker: &Endpoint,
 ) -> std::result::Result<String, (NetError, &'static [u8])> {
     let line = ask(client, options.name_time).attempt("ask", "for the name").map_err(|e| {
-        let farewell = if e.cause().kind() == io::ErrorKind::InvalidData { TOO_LONG } else { b"" };
+        let farewell: &[u8] = if e.cause().kind() == io::ErrorKind::InvalidData { TOO_LONG } else { b"" };
         (e, farewell)
     })?;
     hand_over(client, &line, taker, options.take_time, options.any_user).map_err(|e| (e, NO_BERTH))?;
@@ -91,14 +91,13 @@ fn first_line(mut client: &TcpStream, limit: Duration) -> io::Result<Vec<u8>> {
             return Err(cause.into());
         }
         let seen = client.peek(&mut ahead[line.len()..])?;
-        let part = &mut ahead[line.len()..][..seen];
-        let end = part.iter().position(|&octet| octet == b'\n');
-        let part = &mut part[..end.map_or(seen, |at| at + 1)];
+        let end = ahead[line.len()..][..seen].iter().position(|&octet| octet == b'\n');
+        let part = &mut ahead[line.len()..][..end.map_or(seen, |at| at + 1)];
         // They are there already. Without an LF, all that was seen belongs to the line.
         client.read_exact(part)?;
         line.extend_from_slice(part);
         match seen {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed before the line was whole")),
             _ if end.is_some() => return Ok(line),
             _ => {}
         }

@@ -8,6 +8,7 @@ mod unix_echo_server;
 mod unixgram_echo;
 mod unixpacket_echo;
 mod single_instance;
+mod pass_fd;
 
 use netkata_kit::Program;
 
@@ -21,6 +22,7 @@ pub fn programs() -> Vec<Program> {
         unixgram_echo::program(),
         unixpacket_echo::program(),
         creds_server::program(),
+        pass_fd::program(),
         // Exercises:
         single_instance::program(),
     ]
