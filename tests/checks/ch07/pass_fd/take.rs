@@ -304,7 +304,8 @@ fn no_leak(s: &mut Scene) -> Outcome {
             let mut handed = vec![server.as_fd(); count];
             handed.extend([own_end.as_fd(), pipe.as_fd()]);
             giver.send_with(octets, &handed)?;
-            giver.half_close()?;
+            // It may have been refused, and closed, already.
+            let _ = giver.half_close();
             refused(&mut giver)?;
             client.leave();
         }
@@ -332,8 +333,11 @@ fn stranger(s: &mut Scene) -> Outcome {
     let who = s.stranger();
     start(s)?;
     let (_client, server, name) = offer(s)?;
+    // The taker need not read to know that it does not want it.
+    s.hold()?;
     let mut giver = s.connect_as(&who)?;
     giver.send_with(format!("{name}\n").as_bytes(), &[server.as_fd()])?;
+    s.release()?;
     refused(&mut giver)
         .because("unix(7), SO_PEERCRED: who connects, the kernel knows; a giver may keep a copy, read along, and write")
 }
