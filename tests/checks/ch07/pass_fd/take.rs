@@ -285,6 +285,7 @@ fn side_by_side(s: &mut Scene) -> Outcome {
     const WHY: &str = "a conversation may last as long as its client likes; it must not keep the taker from the next";
     start(s)?;
     let _silent_giver = s.connect()?;
+    s.wait_until_still(ms(500))?;
     let (mut first, name) = taken(s).because(WHY)?;
     let (mut second, other) = taken(s).because(WHY)?;
     exchange(s, &mut second, &other).because(WHY)?;
