@@ -21,7 +21,7 @@ fn killed(s: &mut Scene) -> Outcome {
     client.expect(format!("welcome, {name}\n{name}: {before}\n").as_bytes())?;
     giver.signal(Signal::SIGKILL)?;
     giver.expect_end()?;
-    client.expect_silence(ms(50)).because(WHY)?;
+    client.expect_silence(ms(150)).because(WHY)?;
     client.send(format!("{after}\nbye\n").as_bytes()).because(WHY)?;
     client.expect(format!("{name}: {after}\nfair winds, {name}\n").as_bytes()).because(WHY)?;
     client.expect_close(Close::Fin)
