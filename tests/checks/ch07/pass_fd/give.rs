@@ -318,7 +318,8 @@ fn finishes(s: &mut Scene) -> Outcome {
     let (mut client, mut giver, mut ours) = offered(s)?;
     s.signal(Signal::SIGTERM)?;
     s.expect_refusal()?;
-    giver.send(TAKEN).because("signal(7): SIGTERM asks a process to end, not to drop what it holds")?;
+    giver.expect_silence(ms(150)).because("signal(7): SIGTERM asks a process to end, not to drop what it holds")?;
+    giver.send(TAKEN)?;
     s.expect_exit(0, Duration::from_secs(2))?;
     exchange(s, &mut client, &mut ours).because(COPY)
 }

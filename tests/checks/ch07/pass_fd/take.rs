@@ -228,19 +228,14 @@ fn dripping(s: &mut Scene) -> Outcome {
     client.expect_close(Close::Fin)
 }
 
-/// As a Python program does that has set a timeout. A taker that spins uses what it gets of the processors; one that waits uses
-/// nothing, or, by the kernel's coarse clock, a hundredth of a second.
+/// As a Python program does that has set a timeout.
 fn non_blocking(s: &mut Scene) -> Outcome {
     start(s)?;
     let offered = offer(s)?;
     offered.1.set_nonblocking(true).map_err(unable)?;
     let (mut client, name) = taken_as_is(s, offered)?;
-    let used = s.processor_time(ms(400))?;
-    exchange(s, &mut client, &name).because(SHARED)?;
-    if used > ms(10) {
-        return Err(Failure::new("the taker to wait for the next line", "it asks again and again")).because(SHARED);
-    }
-    Ok(())
+    s.expect_rest(ms(400)).because(SHARED)?;
+    exchange(s, &mut client, &name).because(SHARED)
 }
 
 fn foreign_timeout(s: &mut Scene) -> Outcome {
@@ -353,11 +348,13 @@ fn mode(s: &mut Scene) -> Outcome {
 }
 
 fn grace(s: &mut Scene) -> Outcome {
+    const WHY: &str = "signal(7): SIGTERM asks a process to end, not to break its word";
     start(s)?;
     let (mut client, name) = taken(s)?;
     s.signal(Signal::SIGTERM)?;
     s.expect_refusal()?;
-    exchange(s, &mut client, &name).because("signal(7): SIGTERM asks a process to end, not to break its word")?;
+    client.expect_silence(ms(150)).because(WHY)?;
+    exchange(s, &mut client, &name).because(WHY)?;
     client.send(b"bye\n")?;
     client.expect(format!("fair winds, {name}\n").as_bytes())?;
     client.expect_close(Close::Fin)?;
