@@ -35,7 +35,7 @@ pub fn checks(program: Program) -> Program {
             lengths,
         )
         .check("gives_a_dripping_client_up", "the whole line has --name-time", dripping)
-        .with(&["--name-time", "300ms"])
+        .with(&["--name-time", "500ms"])
         .check("asks_clients_side_by_side", "a silent client keeps nobody waiting", side_by_side)
         .check("gives_every_descriptor_back", "whatever clients and takers do, nothing stays open", no_leak)
         .with(&["--take-time", "100ms"])
@@ -244,16 +244,16 @@ fn lengths(s: &mut Scene) -> Outcome {
 }
 
 fn dripping(s: &mut Scene) -> Outcome {
-    const OCTETS: usize = 100;
+    const OCTETS: usize = 40;
     start(s)?;
     let start = Instant::now();
     let mut client = client(s)?;
-    if client.drip(&[b'a'; OCTETS], ms(60)) == OCTETS {
-        return Err(Failure::new("the giver to close after 300ms", "it went on reading, an octet at a time")).because(
+    if client.drip(&[b'a'; OCTETS], ms(40)) == OCTETS {
+        return Err(Failure::new("the giver to close after 500ms", "it went on reading, an octet at a time")).because(
             "socket(7): a receive timeout holds for each call; who sends an octet now and then never meets it",
         );
     }
-    common::not_before(start, ms(300))?;
+    common::not_before(start, ms(500))?;
     client.ignore();
     Ok(())
 }

@@ -31,7 +31,7 @@ pub fn checks(program: Program) -> Program {
         .check("wants_a_name", "a line that is no text is refused", no_name)
         .check("reads_no_more_than_a_line", "a line without an end is refused after 256 octets", too_long)
         .check("gives_a_dripping_giver_up", "a hand-over has --give-time", dripping)
-        .with(&["--give-time", "300ms"])
+        .with(&["--give-time", "500ms"])
         .check("makes_the_socket_wait_again", "a socket that was left non-blocking is set right", non_blocking)
         .check("sets_its_own_time_limits", "a timeout that the giver had set has no effect", foreign_timeout)
         .check("closes_an_idle_client", "a client has --idle for its next line", idle)
@@ -212,14 +212,14 @@ fn too_long(s: &mut Scene) -> Outcome {
 }
 
 fn dripping(s: &mut Scene) -> Outcome {
-    const OCTETS: usize = 100;
+    const OCTETS: usize = 40;
     start(s)?;
     let (mut client, server, _) = offer(s)?;
     let mut giver = s.connect()?;
     giver.send_with(b"Al", &[server.as_fd()])?;
     drop(server);
-    if giver.drip(&[b'a'; OCTETS], ms(60)) == OCTETS {
-        return Err(Failure::new("the taker to give up after 300ms", "it went on reading, an octet at a time"))
+    if giver.drip(&[b'a'; OCTETS], ms(40)) == OCTETS {
+        return Err(Failure::new("the taker to give up after 500ms", "it went on reading, an octet at a time"))
             .because(
                 "socket(7): a receive timeout holds for each call; who sends an octet now and then never meets it",
             );
