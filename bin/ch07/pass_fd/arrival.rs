@@ -16,7 +16,6 @@ pub struct Arrival {
     pub ship: String,
 }
 
-// [arrival]
 /// Reads up to the LF, and looks at each descriptor as it comes. What is not wanted is closed by its drop, at once.
 pub fn receive(giver: &Conn, limit: Duration) -> io::Result<Arrival> {
     let until = Instant::now() + limit;
@@ -43,7 +42,6 @@ pub fn receive(giver: &Conn, limit: Duration) -> io::Result<Arrival> {
     let client = client.ok_or_else(|| wrong("no descriptor"))?;
     Ok(Arrival { client, ship: name(&line[..end])? })
 }
-// [/arrival]
 
 /// Whatever a descriptor is, the kernel hands it over. This is for connected TCP sockets alone.
 fn connection(descriptor: OwnedFd) -> io::Result<TcpStream> {

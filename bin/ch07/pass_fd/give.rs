@@ -66,7 +66,7 @@ fn meet(
     taker: &Endpoint,
 ) -> std::result::Result<String, (NetError, &'static [u8])> {
     let line = ask(client, options.name_time).attempt("ask", "for the name").map_err(|e| {
-        let farewell = if e.cause().kind() == io::ErrorKind::InvalidData { TOO_LONG } else { b"" };
+        let farewell: &[u8] = if e.cause().kind() == io::ErrorKind::InvalidData { TOO_LONG } else { b"" };
         (e, farewell)
     })?;
     hand_over(client, &line, taker, options.take_time, options.any_user).map_err(|e| (e, NO_BERTH))?;
@@ -80,32 +80,37 @@ fn ask(mut client: &TcpStream, limit: Duration) -> io::Result<Vec<u8>> {
     first_line(client, limit)
 }
 
+/// Takes one line from the socket, and not an octet more: what we had read too far, the next process would never see. And no
+/// timeout is set on the socket: that would be handed over with it.
 // [first-line]
-/// Takes one line from the socket, and not an octet more: what we had read too far, the next process would never see.
 fn first_line(mut client: &TcpStream, limit: Duration) -> io::Result<Vec<u8>> {
-    // Not a timeout of the socket's: that would be handed over with it.
     let time = Context::new().with_timeout(limit);
     let (mut line, mut ahead) = (Vec::new(), [0; LINE]);
     while line.len() < LINE {
-        if let Ready::Ended(cause) = time.wait_readable(client)? {
-            return Err(cause.into());
-        }
-        let seen = client.peek(&mut ahead[line.len()..])?;
-        let part = &mut ahead[line.len()..][..seen];
-        let end = part.iter().position(|&octet| octet == b'\n');
-        let part = &mut part[..end.map_or(seen, |at| at + 1)];
-        // They are there already. Without an LF, all that was seen belongs to the line.
+        wait_for(client, &time)?;
+        let room = &mut ahead[line.len()..];
+        let seen = client.peek(room)?;
+        let end = room[..seen].iter().position(|&octet| octet == b'\n').map_or(seen, |at| at + 1);
+        // They are there already. Where there is no LF, all that was seen belongs to the line.
+        let part = &mut room[..end];
         client.read_exact(part)?;
         line.extend_from_slice(part);
-        match seen {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            _ if end.is_some() => return Ok(line),
-            _ => {}
+        match part.last() {
+            None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed before the line was whole")),
+            Some(b'\n') => return Ok(line),
+            Some(_) => {}
         }
     }
     Err(io::Error::new(io::ErrorKind::InvalidData, format!("no line end in {LINE} octets")))
 }
 // [/first-line]
+
+fn wait_for(client: &TcpStream, time: &Context) -> io::Result<()> {
+    match time.wait_readable(client)? {
+        Ready::Socket => Ok(()),
+        Ready::Ended(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no name in time")),
+    }
+}
 
 /// The taker may have the connection after all, and have been too slow to say so: the client must not be told one thing and
 /// then hear another. A shutdown ends the connection for every process that has it.

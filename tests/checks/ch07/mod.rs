@@ -9,6 +9,8 @@ mod unix_echo_client;
 mod unix_echo_server;
 mod unixgram_echo;
 mod unixpacket_echo;
+mod single_instance;
+mod pass_fd;
 
 use netkata_kit::Program;
 
@@ -23,6 +25,7 @@ pub fn programs() -> Vec<Program> {
         unixpacket_echo::program(),
         creds_server::program(),
         any_echo::program(),
+        pass_fd::program(),
         // Exercises:
         single_instance::program(),
     ]

@@ -77,6 +77,24 @@ impl Scene {
         Ok(self.subject()?.processor_time().saturating_sub(before))
     }
 
+    /// For `time`, and longer on a busy machine, the subject waits for its peer and does not ask again and again whether it has
+    /// come: it uses no more of the processors than a hundredth of a second, which is what a coarse clock shows for nothing.
+    /// Where there is no /proc, nobody can tell.
+    pub fn expect_rest(&mut self, time: Duration) -> Outcome {
+        const NOTHING: Duration = Duration::from_millis(10);
+        let before = self.subject()?.processor_time();
+        let mut wait = Wait::new(time, &self.queue);
+        // Who spins and gets no processor is on a run queue, and is given the time that it spends there.
+        while let Some(left) = wait.left() {
+            std::thread::sleep(left.min(NOTHING));
+            if self.subject()?.processor_time().saturating_sub(before) > NOTHING {
+                return Err(Failure::new("the program to wait for its peer", "it asks again and again"));
+            }
+        }
+        self.journal.note(format!("at rest for {}, as it should be", human::duration(time)));
+        Ok(())
+    }
+
     /// Open descriptors of the subject (/proc/PID/fd), once it has nothing to do: a server says where it listens before it
     /// has opened all that it needs. `None` where there is no /proc.
     pub fn descriptors(&mut self) -> Outcome<Option<usize>> {
