@@ -8,6 +8,7 @@ mod unix_echo_server;
 mod unixgram_echo;
 mod unixpacket_echo;
 mod single_instance;
+mod whoami_server;
 
 use netkata_kit::Program;
 
@@ -22,6 +23,7 @@ pub fn programs() -> Vec<Program> {
         unixpacket_echo::program(),
         creds_server::program(),
         // Exercises:
+        whoami_server::program(),
         single_instance::program(),
     ]
 }
