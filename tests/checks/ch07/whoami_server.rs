@@ -46,7 +46,7 @@ pub fn program() -> Program {
         .check("refuses_a_longer_one", "a longer line is refused at once, and cleanly", longer)
         .check("gives_up_on_silence", "a line has --time to come", silent)
         .with(&["--time", "300ms"])
-        .check("an_octet_now_and_then_is_no_line", "an octet now and then does not give it more", drip)
+        .check("an_octet_now_and_then_is_no_line", "an octet now and then gives a line no more time", drip)
         .with(&["--time", "250ms"])
         .check("serves_callers_side_by_side", "a silent caller does not hold up the next", side_by_side)
         .check("survives_who_leaves", "who does not wait for the answer ends nothing but its own connection", leaves)
@@ -325,8 +325,8 @@ fn raw(s: &mut Scene) -> Outcome {
         }
         c.expect_close(Close::Fin)?;
     }
-    s.signal(Signal::SIGTERM)?;
-    s.expect_exit(0, Duration::from_secs(2))?;
+    // Whoever logs after the answer has done it by then.
+    s.wait_until_still(Duration::from_secs(2))?;
     let log = s.subject()?.stderr.all();
     match log.lines().find(|line| is_raw(line)) {
         Some(line) => Err(Failure::new("a log of printable characters alone", format!("{line:?}"))).because(RAW),
@@ -409,7 +409,9 @@ fn leaves(s: &mut Scene) -> Outcome {
     c.leave();
     s.connect()?.leave();
     s.release()?;
-    says(s, "", &own(), "write(2), EPIPE: the peer has gone; that is no reason for anybody else to go")
+    says(s, "", &own(), "write(2), EPIPE: the peer has gone; that is no reason for anybody else to go")?;
+    // A thread that panics takes a moment to say so.
+    s.wait_until_still(Duration::from_secs(2)).map(drop)
 }
 
 fn ends(s: &mut Scene) -> Outcome {
