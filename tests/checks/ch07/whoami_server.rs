@@ -1,8 +1,8 @@
 //! `whoami_server`: callers are told who they are, by the kernel's word.
 
+use super::files;
 use netkata::unix::accounts::{group_name, user_name};
 use netkata_kit::prelude::*;
-use nix::sys::signal::Signal;
 use nix::unistd::{getegid, geteuid, getgroups, getpid};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -50,7 +50,11 @@ pub fn program() -> Program {
         .with(&["--time", "250ms"])
         .check("serves_callers_side_by_side", "a silent caller does not hold up the next", side_by_side)
         .check("survives_who_leaves", "who does not wait for the answer ends nothing but its own connection", leaves)
-        .check("takes_its_file_along", "SIGTERM and Ctrl-C end it with 0, and its file is gone", ends)
+        .check(
+            "removes_its_file",
+            "SIGTERM, Ctrl-C and SIGHUP end it with 0, and its file is gone",
+            files::removes_its_file,
+        )
         // Pids and names of this machine are in the answers.
         .varies()
 }
@@ -412,17 +416,4 @@ fn leaves(s: &mut Scene) -> Outcome {
     says(s, "", &own(), "write(2), EPIPE: the peer has gone; that is no reason for anybody else to go")?;
     // A thread that panics takes a moment to say so.
     s.wait_until_still(Duration::from_secs(2)).map(drop)
-}
-
-fn ends(s: &mut Scene) -> Outcome {
-    for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let path = start(s)?;
-        s.signal(signal)?;
-        s.expect_exit(0, Duration::from_secs(2)).because("signal(7): this signal asks a process to end")?;
-        if fs::symlink_metadata(&path).is_ok() {
-            return Err(Failure::new("the socket file to be gone", "it is still there"))
-                .because("unix(7): neither close(2) nor the end of a process removes a socket file");
-        }
-    }
-    Ok(())
 }
