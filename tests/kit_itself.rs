@@ -1,6 +1,8 @@
 //! The grader's tools, tried on servers that live in this process: streams, datagrams, faults, messages.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::result_large_err, missing_docs)]
 
+#[path = "kit_itself/beside.rs"]
+mod beside;
 #[path = "kit_itself/consoles.rs"]
 mod consoles;
 #[path = "kit_itself/descriptors.rs"]

@@ -11,6 +11,7 @@ mod unixgram_echo;
 mod unixpacket_echo;
 mod single_instance;
 mod pass_fd;
+mod whoami_server;
 
 use netkata_kit::Program;
 
@@ -27,6 +28,7 @@ pub fn programs() -> Vec<Program> {
         any_echo::program(),
         pass_fd::program(),
         // Exercises:
+        whoami_server::program(),
         single_instance::program(),
     ]
 }

@@ -59,11 +59,29 @@ fn after_unit(text: &str) -> Option<&str> {
     (!tail.starts_with(char::is_alphanumeric)).then_some(tail)
 }
 
-/// Without the octets that the program sent.
+/// Without the octets that were sent, and what is quoted of them: of a program whose answers are the time of day, or the names of
+/// the people at this machine.
 pub fn mask_sent(message: &str) -> String {
-    let mask_line = |line: &str| match line.split_once("← ") {
-        Some((who, what)) if what.contains(" octet") => format!("{who}← octets\n"),
-        _ => format!("{line}\n"),
+    let mask_line = |line: &str| {
+        for arrow in ["← ", "→ "] {
+            if let Some((who, what)) = line.split_once(arrow)
+                && what.contains(" octet")
+            {
+                return format!("{who}{arrow}octets\n");
+            }
+        }
+        let words = line.trim_start();
+        if words.starts_with("expected ") || words.starts_with("got ") {
+            return format!("{}\n", mask_quoted(line));
+        }
+        format!("{line}\n")
     };
     message.lines().map(mask_line).collect()
+}
+
+/// `"#"` for what stands between quotation marks.
+fn mask_quoted(line: &str) -> String {
+    let parts: Vec<&str> = line.split('"').collect();
+    let masked: Vec<&str> = parts.iter().enumerate().map(|(i, part)| if i % 2 == 1 { "#" } else { *part }).collect();
+    masked.join("\"")
 }

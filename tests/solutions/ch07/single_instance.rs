@@ -151,7 +151,8 @@ fn hand_over(endpoint: &Endpoint, octets: &[u8], until: Instant) -> Result<Answe
     // stub: let _ = (ctx, endpoint, octets, dial::endpoint, NetError::cause, Answer::Taken, Answer::Refused, Answer::Nobody);
     let mut stream = match dial::endpoint(&ctx, endpoint) {
         Ok(stream) => DeadlineStream::new(stream),
-        Err(e) if is_gone(e.cause()) => return Ok(Answer::Nobody),
+        // A connect waits for nobody: it is the queue that is full (EAGAIN), and will get shorter; or the time is over.
+        Err(e) if is_gone(e.cause()) || e.is_timeout() => return Ok(Answer::Nobody),
         Err(e) => return Err(e),
     };
     stream.set_deadline(until);
@@ -167,13 +168,10 @@ fn hand_over(endpoint: &Endpoint, octets: &[u8], until: Instant) -> Result<Answe
 
 // solution only
 /// Whether the other side has just ended: its file is gone, or nobody listens there; or the connection was thrown away while
-/// it waited in the queue, or ended before the answer. A queue that is full (EAGAIN) gets shorter.
+/// it waited in the queue, or ended before the answer.
 fn is_gone(e: &io::Error) -> bool {
     use ErrorKind as K;
-    matches!(
-        e.kind(),
-        K::NotFound | K::ConnectionRefused | K::WouldBlock | K::ConnectionReset | K::BrokenPipe | K::UnexpectedEof
-    )
+    matches!(e.kind(), K::NotFound | K::ConnectionRefused | K::ConnectionReset | K::BrokenPipe | K::UnexpectedEof)
 }
 // end of solution only
 
