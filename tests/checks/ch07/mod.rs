@@ -2,12 +2,13 @@
 
 mod boundaries;
 mod creds_server;
+mod fd_bank;
 mod files;
+mod single_instance;
 mod unix_echo_client;
 mod unix_echo_server;
 mod unixgram_echo;
 mod unixpacket_echo;
-mod single_instance;
 
 use netkata_kit::Program;
 
@@ -23,5 +24,6 @@ pub fn programs() -> Vec<Program> {
         creds_server::program(),
         // Exercises:
         single_instance::program(),
+        fd_bank::program(),
     ]
 }
