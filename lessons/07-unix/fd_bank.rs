@@ -16,8 +16,9 @@
 //! another's.
 //!
 //! A descriptor belongs to the command with whose octets it was sent, whatever a read would make of that: a stream has no
-//! messages. One that no `keep` takes is closed at once, and so are all that come with a `keep` that fails. What could not be
-//! sent to who asked for it stays here. A client may take `--idle` for a command.
+//! messages. One that no `keep` takes is closed at once, and so are all that come with a `keep` that fails; of those that came
+//! with a command which is not whole yet, two are open at the most. What could not be sent to who asked for it stays here. A
+//! client may take `--idle` for a command.
 //!
 //! - Graded: all of that, and what is open; that nobody who sends nonsense harms anybody else.
 //! - Not graded: the text of an error (but there is one), the log. May be hard-coded: the lengths.
