@@ -3,6 +3,7 @@
 mod any_echo;
 mod boundaries;
 mod creds_server;
+mod fd_bank;
 mod files;
 mod single_instance;
 mod unix_echo_client;
@@ -30,5 +31,6 @@ pub fn programs() -> Vec<Program> {
         // Exercises:
         whoami_server::program(),
         single_instance::program(),
+        fd_bank::program(),
     ]
 }
