@@ -20,6 +20,7 @@ mod recorder;
 pub mod relay;
 pub mod svg;
 pub mod unix_relay;
+pub mod unixgrams;
 mod wire;
 
 pub use journal::{Conversation, Event, From, Journal, Kind, Missing, Transport, Why};
