@@ -18,6 +18,7 @@ pub mod protocol;
 pub mod record;
 mod recorder;
 pub mod relay;
+pub mod seqpackets;
 pub mod svg;
 pub mod unix_relay;
 pub mod unixgrams;

@@ -2,10 +2,10 @@
 
 use crate::Args;
 use netkata::error::{Attempt, NetError, Result};
-use netkata::relay::unixgrams::Limits;
-use netkata::relay::{self, From, Options};
+use netkata::relay::{From, Options};
 use netkata::tap::record::{Number, Recorder, Talk};
-use netkata::tap::{Conversation, Transport, unixgrams};
+use netkata::tap::unixgrams::{self, relay::Limits};
+use netkata::tap::{Conversation, Transport, seqpackets};
 use netkata::unix::seqpacket::{self, Packets};
 use netkata::unix::stream::Client;
 use netkata::unix::{Access, Kind, Name, file};
@@ -25,10 +25,9 @@ pub fn ends(listen: &str, upstream: &str) -> Result<Option<Ends>> {
     let kind = match (kind_of(listen), kind_of(upstream)) {
         (None, None) => return Ok(None),
         (Some(one), Some(other)) if one == other => one,
-        (one, other) => {
-            let scheme = |kind: Option<Kind>| kind.map_or("something else", Kind::scheme);
-            let both = format!("{} to {}", scheme(one), scheme(other));
-            return Err(NetError::invalid("carry", both, "messages go to sockets of the same kind only"));
+        _ => {
+            let both = format!("{listen} to {upstream}");
+            return Err(NetError::invalid("carry", both, "messages go to a socket of the same kind only"));
         }
     };
     let name = |text: &str| text.parse().map_err(|why: String| NetError::invalid("address", format!("{text:?}"), why));
@@ -89,7 +88,7 @@ impl Tap {
         match Packets::connect(&self.upstream, self.connect_timeout).attempt("connect", upstream) {
             Ok(server) => {
                 let mut talk = self.begin(number, who);
-                relay::packets::carry(client, server, &self.options, None, &mut talk);
+                seqpackets::carry(client, server, &self.options, None, &mut talk);
             }
             Err(e) => {
                 let mut talk = self.begin(number, who);

@@ -3,11 +3,11 @@
 mod boundaries;
 mod creds_server;
 mod files;
+mod single_instance;
 mod unix_echo_client;
 mod unix_echo_server;
 mod unixgram_echo;
 mod unixpacket_echo;
-mod single_instance;
 
 use netkata_kit::Program;
 

@@ -1,14 +1,16 @@
 //! A relay for datagrams of Unix sockets that writes a record. A client is known by its name, and has a conversation until it
 //! is forgotten; all those without a name are one conversation, for nothing tells them apart.
 
+pub mod relay;
+
 use super::journal::{Conversation, Transport};
 use super::record::{Recorder, Talk};
 use crate::context::Context;
 use crate::error::cause_text;
 use crate::exit::log;
-use crate::relay::unixgrams::{Hook, Limits, beside};
-use crate::relay::{From, Watch, unixgrams};
+use crate::relay::{From, Watch};
 use crate::unix::{Bound, Kind, Name};
+use relay::{Hook, Limits, beside};
 use std::fmt::Display;
 use std::io;
 use std::os::unix::net::UnixDatagram;
@@ -26,7 +28,7 @@ pub fn carry(
 ) -> io::Result<()> {
     let binder = beside(front.name.clone());
     let mut tap = Tap { recorder: recorder.clone(), server: upstream.url(Kind::Datagram), told: false };
-    unixgrams::carry(&front.socket, upstream, &binder, limits, &mut tap, stop)
+    relay::carry(&front.socket, upstream, &binder, limits, &mut tap, stop)
 }
 
 struct Tap {
