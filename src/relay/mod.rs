@@ -16,13 +16,11 @@ mod flow;
 pub mod generic;
 #[cfg(not(target_os = "linux"))]
 mod no_pipe;
-pub mod packets;
 mod pair;
 #[cfg(target_os = "linux")]
 mod pipe;
 #[cfg(test)]
 mod tests;
-pub mod unixgrams;
 mod watch;
 
 #[cfg(not(target_os = "linux"))]

@@ -2,6 +2,7 @@
 
 use super::journal::{Conversation, Transport};
 use super::recorder::Recorder;
+use super::seqpackets;
 use crate::conn::Conn;
 use crate::context::Context;
 use crate::listen::Accept;
@@ -95,7 +96,7 @@ impl Pair {
     pub(super) fn carry(self, options: &Options, stop: BorrowedFd<'_>, recorder: &mut Recorder<'_>) {
         match self {
             Pair::Streams(client, server) => relay::carry(client, server, options, Some(stop), recorder),
-            Pair::Packets(client, server) => relay::packets::carry(client, server, options, Some(stop), recorder),
+            Pair::Packets(client, server) => seqpackets::carry(client, server, options, Some(stop), recorder),
         };
     }
 }

@@ -18,8 +18,10 @@ pub mod protocol;
 pub mod record;
 mod recorder;
 pub mod relay;
+pub mod seqpackets;
 pub mod svg;
 pub mod unix_relay;
+pub mod unixgrams;
 mod wire;
 
 pub use journal::{Conversation, Event, From, Journal, Kind, Missing, Transport, Why};

@@ -3,9 +3,9 @@
 use super::door::Door;
 use super::journal::{Conversation, Journal, Kind, Transport};
 use super::relay::{IDLE_LIMIT, Running};
+use super::unixgrams::relay::{self, Hook, Limits, StandIn};
 use crate::context::Context;
 use crate::relay::From;
-use crate::relay::unixgrams::{self, Hook, Limits, StandIn};
 use crate::unix::{self, Bound, Name};
 use socket2::Socket;
 use std::fmt::Display;
@@ -60,7 +60,7 @@ impl UnixRelay {
                 let thread = thread::Builder::new().name("datagrams".into()).spawn(move || {
                     // All of it: its file goes with it.
                     let (front, limits) = (front, Limits::default());
-                    if let Err(e) = unixgrams::carry(&front.socket, &upstream, &binder, &limits, &mut hook, &until) {
+                    if let Err(e) = relay::carry(&front.socket, &upstream, &binder, &limits, &mut hook, &until) {
                         hook.journal.note(format!("the relay's socket failed: {e}"));
                     }
                 })?;
@@ -146,7 +146,7 @@ mod tests {
         let name = |file: &str| Name::Path(folder.path().join(file));
         let access = Access { mode: Some(0o600), group: None };
         let front = file::bind(kind, &name("front.sock"), &access).expect("bind");
-        let binder = unixgrams::beside(front.name.clone());
+        let binder = relay::beside(front.name.clone());
         let post = Post { kind, front, upstream: name("harbour.sock") };
         UnixRelay::start(journal, post, ("pilot", "harbour"), binder).expect("start")
     }

@@ -5,7 +5,10 @@
 //! port that the server answers from (TFTP answers from another) has one here, and every datagram is carried whole. An
 //! upstream that cannot be reached resets the client. A conversation on which nothing moves for `--idle` is reset (TCP) or
 //! forgotten (UDP); clients beyond `--max-connections` are turned away. Streams may go from a TCP port to a socket file and
-//! back. Not carried: datagrams of Unix sockets, and what others than the server's host send to a client's port there.
+//! back. Packets (`unixpacket://`) and datagrams (`unixgram://`) of Unix sockets go to such sockets, one by one and whole. A
+//! client of datagrams that has a name gets a stand-in for it, a socket beside the tap's own (`tap.sock.1`), for the server to
+//! answer to. Where a queue is full nothing is dropped: the sender waits, and a client that does not read holds up its own answers
+//! only. Not carried: descriptors and credentials, and what others than the server's host send to a UDP client's port there.
 //!
 //! The traffic never waits for the record. What the screen or a file is too slow for is left out of that record, and told
 //! there; a standard output that is closed (`| head`) ends the printing and nothing else. Each side's first `--max-bytes`
@@ -18,6 +21,7 @@
 
 mod record;
 mod streams;
+mod unix;
 
 use clap::Parser;
 use netkata::addr::{Network, resolve, resolve_listen};
@@ -39,9 +43,11 @@ use std::time::Duration;
   wiretap 127.0.0.1:7007
   wiretap :7045 unix:///run/harbour.sock -w talk.txt -w talk.pcapng -w talk.svg
   wiretap udp://127.0.0.1:5300 udp://192.0.2.1:53 --only dns
+  wiretap unixpacket://front.sock unixpacket:///run/harbour.sock
   mkfifo live.pcapng; wireshark -k -i live.pcapng & wiretap 127.0.0.1:80 -w live.pcapng")]
 struct Args {
-    /// Where to listen: host:port, udp://host:port, unix:///path or just a path, @name; port 0 is any free port
+    /// Where to listen: host:port, udp://host:port, a path, @name, unix://, unixgram:// or unixpacket:// with either; port 0 is
+    /// any free port
     #[arg(default_value = "127.0.0.1:7045")]
     listen: String,
     /// Where to carry everything to, written likewise
@@ -91,6 +97,10 @@ fn main() -> ExitCode {
 }
 
 fn tap(args: &Args) -> Result<()> {
+    if let Some(ends) = unix::ends(&args.listen, &args.upstream)? {
+        let recorder = record::start(args)?;
+        return record::finish(args, &recorder, unix::carry(&ends, args, &recorder));
+    }
     let (listen, upstream) = (args.listen.parse()?, args.upstream.parse()?);
     let udp = match (&listen, &upstream) {
         (Endpoint::Udp(listen), Endpoint::Udp(upstream)) => Some((listen, upstream)),

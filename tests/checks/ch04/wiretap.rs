@@ -1,6 +1,7 @@
 //! `wiretap`: what goes through is unchanged, what is shown is true, and neither waits for the other.
 
 mod capture;
+mod unix;
 
 use super::proxy;
 use crate::checks::common;
@@ -24,6 +25,13 @@ const NEVER_WAITS: &str = "write(2): a pipe that nobody reads takes 65,536 octet
 pub fn program() -> Program {
     proxy::relays(Program::finished(4, "wiretap"))
         .check("carries_unix_sockets", "it stands between socket files as well", unix_sockets)
+        .check("carries_packets_one_by_one", "sequenced packets stay apart, and the empty one is no end", unix::packets)
+        .check("carries_long_packets_whole", "a packet may be longer than any of UDP", unix::long_packets)
+        .check("carries_unix_datagrams_whole", "datagrams between socket files go through one by one", unix::datagrams)
+        .check("tells_unix_clients_apart", "each named client gets the answers to its own questions", unix::clients)
+        .check("keeps_the_nameless_nameless", "who has no name has none for the server either", unix::nameless)
+        .check("drops_no_unix_datagram", "where a client's queue is full, its answers wait", unix::full)
+        .check("waits_for_one_alone", "a client that does not read holds up nobody else", unix::holds_up_nobody)
         .check("carries_datagrams_whole", "datagrams go through one by one, from none to 65,507 octets", datagrams)
         .check("tells_udp_clients_apart", "each UDP client gets the answers to its own questions", udp_clients)
         .check("carries_another_ports_answer", "a server may answer from another port, and go on there", another_port)
@@ -36,6 +44,8 @@ pub fn program() -> Program {
         .check("shows_each_turn", "a line says who spoke, how much, in hexadecimal and as text", turns)
         .check("tells_conversations_apart", "each conversation has a letter, in the order in which they came", letters)
         .check("shows_a_refused_datagram", "a server's closed UDP port is shown", refused_datagram)
+        .check("shows_each_packet", "each packet has a line, the empty one too", unix::shows_packets)
+        .check("shows_who_has_gone", "a name that nobody has any more is shown", unix::shows_the_gone)
         .check("shows_the_port_that_answers", "what another port says is a conversation with that port", shows_the_port)
         .check("names_a_protocol", "a protocol that shows itself is named beside the line", names_http)
         .check("marks_a_guess", "what only may be a protocol is marked as a guess", guesses)
@@ -74,6 +84,9 @@ pub fn program() -> Program {
         .with(&[NOBODY])
         .check("ends_on_sigint", "Ctrl-C ends an idle server", common::ends_on_sigint)
         .with(&[NOBODY])
+        .check("leaves_no_socket_file", "the tap's files are gone when it ends", unix::leaves_nothing)
+        .check("carries_like_to_like", "messages and octets are not carried to each other", unix::like_to_like)
+        .finished_only()
         .check("names_a_wrong_word", "an option that makes no sense is named, and nothing is started", wrong_words)
         .finished_only()
         .check("names_a_file_it_cannot_write", "a file in no folder is named in one line, with status 1", wrong_file)

@@ -12,9 +12,9 @@
 
 use crate::SelfCheck;
 use netkata::listen::BACKLOG;
-use netkata::relay::unixgrams::StandIn;
 use netkata::tap::Journal;
 use netkata::tap::unix_relay::{Post, UnixRelay};
+use netkata::tap::unixgrams::relay::StandIn;
 use netkata::unix::{Bound, Kind, Name};
 use socket2::{Domain, SockRef, Socket};
 use std::fs;

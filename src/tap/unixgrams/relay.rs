@@ -16,12 +16,11 @@
 //! What cannot be carried through: a sender learns at once that nobody has the name; through a relay it does not. Descriptors
 //! and credentials that travel beside the octets are not passed on.
 
-use super::From;
-use super::packets::{make_room, whole};
-use super::pair::poll_timeout;
 use crate::context::{Context, Ready};
 use crate::datagram::passes;
 use crate::error::is_timeout;
+use crate::relay::From;
+use crate::tap::seqpackets::{make_room, timeout, whole};
 use crate::unix::{Access, Bound, Name, datagram, file};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -39,6 +38,10 @@ use std::time::{Duration, Instant};
 
 /// So often, a send that waits looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Answers stay in the front's send buffer until they are read, those to all clients. As large as we ask for;
+/// net.core.wmem_max limits what we get.
+const SEND_BUFFER: usize = 4 << 20;
 
 /// How much a relay takes on.
 #[derive(Clone, Debug)]
@@ -122,6 +125,7 @@ pub fn carry<H: Hook>(
 ) -> io::Result<()> {
     // A clone is another handle of the same socket, and the time limit is the socket's.
     front.set_write_timeout(Some(LOOK))?;
+    SockRef::from(front).set_send_buffer_size(SEND_BUFFER)?;
     let stop = stop.child();
     let relay = Relay { front, upstream, binder, limits, hook: Mutex::new(hook), stop: stop.clone() };
     thread::scope(|scope| {
@@ -271,7 +275,7 @@ impl<'env, H: Hook> Relay<'env, H> {
             let Some(left) = client.left(self.limits.idle) else { return };
             let stand_in = client.up.socket();
             let entry = |fd| PollFd::new(fd, PollFlags::POLLIN);
-            match poll(&mut [entry(stand_in.as_fd()), entry(wake.as_fd())], poll_timeout(left)) {
+            match poll(&mut [entry(stand_in.as_fd()), entry(wake.as_fd())], timeout(left)) {
                 Ok(0) | Err(Errno::EINTR) => continue,
                 Ok(_) if self.stop.cause().is_some() => return,
                 Ok(_) => {}

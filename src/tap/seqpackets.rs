@@ -4,17 +4,16 @@
 //! In each direction one packet is kept at most: who takes nothing is sent nothing, and the sender feels it. Not carried:
 //! descriptors and credentials that travel beside the octets.
 
-use super::pair::{at, is_nothing, poll_timeout};
-use super::{End, From, Options, Outcome, Watch};
+use crate::relay::{End, From, Options, Outcome, Watch};
 use crate::unix::seqpacket::{Packets, Received};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 use socket2::SockRef;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Carries packets between a client and its server until both have finished, one of them breaks, nothing has moved for too
 /// long, or `stop` becomes readable. [`Options::splice`] means nothing here: splice(2) forgets where a packet ends.
@@ -68,7 +67,7 @@ impl<W: Watch> Pair<'_, W> {
             // A side of which nothing is wanted is not asked: when it has closed, poll(2) would return at once for ever.
             let asked = From::BOTH.into_iter().map(|side| (side, self.wanted(side))).filter(|(_, f)| !f.is_empty());
             fds.extend(asked.map(|(side, flags)| PollFd::new(self.ends[at(side)].as_fd(), flags)));
-            match poll(&mut fds, poll_timeout(left)) {
+            match poll(&mut fds, timeout(left)) {
                 Ok(0) | Err(Errno::EINTR) => continue,
                 Err(e) => return Err(End::Broken(From::Client, e.into())),
                 Ok(_) if stop.is_some() && fds[0].any() == Some(true) => return Err(End::Stopped),
@@ -137,6 +136,20 @@ impl<W: Watch> Pair<'_, W> {
     }
 }
 
+/// Where a side is in the arrays.
+fn at(side: From) -> usize {
+    side as usize
+}
+
+fn is_nothing(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// Rounded up: poll(2) counts milliseconds, and zero would not wait.
+pub(in crate::tap) fn timeout(left: Duration) -> PollTimeout {
+    PollTimeout::try_from(left.saturating_add(Duration::from_millis(1))).unwrap_or(PollTimeout::MAX)
+}
+
 /// Takes the next packet into a buffer that is made long enough for it.
 fn next(source: &Packets, buffer: &mut Vec<u8>) -> io::Result<Received> {
     make_room(source, buffer)?;
@@ -145,7 +158,7 @@ fn next(source: &Packets, buffer: &mut Vec<u8>) -> io::Result<Received> {
 
 /// Makes the buffer as long as the packet, or datagram, that is the next to be read. What does not fit into a read is thrown
 /// away (unix(7)).
-pub(super) fn make_room(source: &impl AsFd, buffer: &mut Vec<u8>) -> io::Result<()> {
+pub(in crate::tap) fn make_room(source: &impl AsFd, buffer: &mut Vec<u8>) -> io::Result<()> {
     let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT;
     // Linux says how long it is; elsewhere, how much of the buffer it would fill.
     loop {
@@ -158,7 +171,7 @@ pub(super) fn make_room(source: &impl AsFd, buffer: &mut Vec<u8>) -> io::Result<
 }
 
 /// Sends a packet, or datagram, as a whole. The sender's send buffer took it, so ours is made as long (socket(7), `SO_SNDBUF`).
-pub(super) fn whole(
+pub(in crate::tap) fn whole(
     socket: SockRef<'_>,
     octets: &[u8],
     mut send: impl FnMut(&[u8]) -> io::Result<()>,
@@ -181,7 +194,6 @@ mod tests {
     use super::*;
     use crate::deadline::Timeouts;
     use std::thread;
-    use std::time::Duration;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
