@@ -5,13 +5,12 @@ mod boundaries;
 mod creds_server;
 mod fd_bank;
 mod files;
+mod pass_fd;
 mod single_instance;
 mod unix_echo_client;
 mod unix_echo_server;
 mod unixgram_echo;
 mod unixpacket_echo;
-mod single_instance;
-mod pass_fd;
 mod whoami_server;
 
 use netkata_kit::Program;
@@ -25,8 +24,8 @@ pub fn programs() -> Vec<Program> {
         unix_echo_client::program(),
         unixgram_echo::program(),
         unixpacket_echo::program(),
-        creds_server::program(),
         any_echo::program(),
+        creds_server::program(),
         pass_fd::program(),
         // Exercises:
         whoami_server::program(),
