@@ -297,7 +297,8 @@ fn refuses(s: &mut Scene) -> Outcome {
     s.packets()?.expect_end().because("a cap that is not enforced is no cap: threads and memory run out instead")
 }
 
-/// Clients that end well, clients that leave, and clients whose packet is too long.
+/// Clients that end well, clients that leave, and clients whose packet is too long; each has passed a descriptor along, as
+/// anybody can.
 fn descriptors(s: &mut Scene) -> Outcome {
     let (words, long) = (s.phrase(), s.octets(70_000));
     let mut first = s.packets()?;
@@ -306,7 +307,8 @@ fn descriptors(s: &mut Scene) -> Outcome {
     s.journal.note("30 clients come and go");
     for n in 0..30 {
         let mut c = s.packets_unseen()?;
-        echo(&mut c, &words)?;
+        c.send_with_a_descriptor(words.as_bytes())?;
+        c.expect(words.as_bytes())?;
         match n % 3 {
             0 => c.half_close()?,
             1 => c.send(&long)?,
