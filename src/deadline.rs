@@ -114,6 +114,8 @@ impl<S: Timeouts> DeadlineStream<S> {
             set(&self.stream, left)?;
             match call(&self.stream) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock && at.is_some() => {}
+                // Ctrl-Z and fg: a call with a timeout is not taken up again where it was (signal(7)).
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }
         }

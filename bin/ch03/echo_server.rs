@@ -138,7 +138,7 @@ fn echo(mut stream: &TcpStream, idle: Duration) -> io::Result<usize> {
     let mut buffer = vec![0; FIRST_BUFFER];
     let mut total = 0;
     loop {
-        match stream.read(&mut buffer)? {
+        match read(stream, &mut buffer)? {
             0 => return Ok(total),
             n => {
                 stream.write_all(&buffer[..n])?;
@@ -151,3 +151,13 @@ fn echo(mut stream: &TcpStream, idle: Duration) -> io::Result<usize> {
     }
 }
 // [/echo]
+
+/// One read. Ctrl-Z and fg interrupt a read that has a timeout, although nothing has happened to the connection (signal(7)).
+fn read(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

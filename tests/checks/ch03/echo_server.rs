@@ -28,6 +28,8 @@ pub fn program() -> Program {
             common::serves_clients_side_by_side,
         )
         .check("survives_a_reset", "a peer that resets ends its own connection and no other", common::survives_a_reset)
+        .check("goes_on_after_a_stop", "a server that was stopped for a while serves those it had", stopped)
+        .finished_only()
         .check(
             "serves_a_thousand_beside_a_stuck_one",
             "one reader that is stuck does not slow a thousand others",
@@ -117,6 +119,23 @@ fn mebibyte(s: &mut Scene) -> Outcome {
     let mut c = s.connect()?;
     c.send_in_background(&octets)?;
     c.expect(&octets).because(RFC862)
+}
+
+/// Ctrl-Z and fg, with a client inside that says nothing meanwhile.
+fn stopped(s: &mut Scene) -> Outcome {
+    let words = s.octets(30);
+    let mut c = s.connect()?;
+    c.send(&words)?;
+    c.expect(&words)?;
+    // Now its thread waits in a read, or will before it stands.
+    s.wait_until_still(PATIENCE)?;
+    s.hold()?;
+    s.release()?;
+    c.expect_silence(ms(50))
+        .because("signal(7): after SIGCONT, a read with a timeout fails with EINTR; the connection is as it was")?;
+    let more = s.octets(30);
+    c.send(&more)?;
+    c.expect(&more)
 }
 
 fn half_close(s: &mut Scene) -> Outcome {
