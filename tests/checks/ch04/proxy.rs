@@ -409,7 +409,7 @@ pub(super) fn names(s: &mut Scene) -> Outcome {
 fn stale(s: &mut Scene) -> Outcome {
     let path = s.socket_path()?;
     // std leaves the file behind when the listener goes, as a kill does.
-    drop(UnixListener::bind(&path).map_err(|e| Failure::new("a socket file", e.to_string()))?);
+    netkata_kit::console::close(UnixListener::bind(&path).map_err(|e| Failure::new("a socket file", e.to_string()))?);
     s.start_with_arguments(&[path, "127.0.0.1:9".into()]).because(
         "unix(7): a socket file stays until somebody removes it; after a kill, a server must be able to start again",
     )

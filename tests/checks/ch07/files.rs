@@ -4,6 +4,7 @@
 //! the file system is looked at, and the probe of [`has_an_owner`] is no client to anybody.
 
 use netkata::unix::{Kind, Name};
+use netkata_kit::console::close;
 use netkata_kit::prelude::*;
 use nix::sys::signal::Signal;
 use nix::unistd::{getegid, geteuid, getgroups};
@@ -35,6 +36,13 @@ pub fn own(kind: Kind, path: &str) -> Outcome<Socket> {
         Ok(socket)
     };
     made().map_err(|e: std::io::Error| Failure::new("a socket file of the grader's", e.to_string()))
+}
+
+/// A file that nobody has any more. Closed for good: a program that another check starts at this moment has a copy of the socket
+/// until its execve(2), and for so long the file is not stale.
+pub fn leave_behind(kind: Kind, path: &str) -> Outcome {
+    close(own(kind, path)?);
+    Ok(())
 }
 
 /// Whether a live socket has the file. To connect a datagram socket is no event that anybody else sees: a live one of another
@@ -145,7 +153,7 @@ pub fn replaces_a_stale_file(s: &mut Scene) -> Outcome {
     restart(s, &path).because(why)?;
     for kind in KINDS {
         let path = s.socket_path()?;
-        drop(own(kind, &path)?);
+        leave_behind(kind, &path)?;
         s.journal.note(named("dead", kind));
         restart(s, &path).because(why)?;
     }
@@ -296,7 +304,7 @@ pub fn names_a_folder_without_permission(s: &mut Scene) -> Outcome {
     let broken = |e: std::io::Error| Failure::new("a folder of the grader's", e.to_string());
     fs::create_dir(&folder).map_err(broken)?;
     let [new, stale] = ["flood.sock", "stale.sock"].map(|file| folder.join(file).to_string_lossy().into_owned());
-    drop(own(Kind::Stream, &stale)?);
+    leave_behind(Kind::Stream, &stale)?;
     allow(0o555).map_err(broken)?;
     let failed = s.run_with(&[&new]).and_then(|()| {
         fails(s, &format!("permission denied: no file may be made in {}", folder.display()))

@@ -398,7 +398,7 @@ fn mode(s: &mut Scene) -> Outcome {
 fn crowd(s: &mut Scene) -> Outcome {
     const WHY: &str = "between a look at the file and the bind(2) there is time for others: who looks must hold a lock, or let bind(2) decide";
     let path = s.socket_path()?;
-    drop(UnixListener::bind(&path).map_err(|e| Failure::new("a socket file", e.to_string()))?);
+    netkata_kit::console::close(UnixListener::bind(&path).map_err(|e| Failure::new("a socket file", e.to_string()))?);
     s.journal.note("a dead socket file is there");
     let names: Vec<String> = (0..CROWD).map(|i| format!("{}-{i}", names_of(s))).collect();
     let mut all = Vec::new();

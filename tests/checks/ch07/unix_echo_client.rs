@@ -1,6 +1,6 @@
 //! `unix_echo_client`: greets an echo server on a socket file, and compares what comes back.
 
-use super::files::{fails, like_everybody, own};
+use super::files::{fails, leave_behind, like_everybody, own};
 use crate::checks::common::not_before;
 use netkata::unix::{Kind, Name};
 use netkata_kit::prelude::*;
@@ -317,7 +317,7 @@ fn missing(s: &mut Scene) -> Outcome {
 
 fn stale(s: &mut Scene) -> Outcome {
     let path = s.socket_path()?;
-    drop(own(Kind::Stream, &path)?);
+    leave_behind(Kind::Stream, &path)?;
     s.run_with(&[&path])?;
     fails(s, "connection refused: the file is stale, nobody listens there").because(CONNECT)
 }
