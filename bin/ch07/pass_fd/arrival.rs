@@ -46,7 +46,9 @@ pub fn receive(giver: &Conn, limit: Duration) -> io::Result<Arrival> {
 /// Whatever a descriptor is, the kernel hands it over. This is for connected TCP sockets alone.
 fn connection(descriptor: OwnedFd) -> io::Result<TcpStream> {
     let socket = SockRef::from(&descriptor);
-    if socket.r#type()? != Type::STREAM || socket.peer_addr()?.as_socket().is_none() {
+    let kind = socket.r#type().map_err(|_| wrong("no socket"))?;
+    let peer = socket.peer_addr().map_err(|_| wrong("a socket that is not connected"))?;
+    if kind != Type::STREAM || peer.as_socket().is_none() {
         return Err(wrong("no TCP connection"));
     }
     // The descriptor is ours; the mode and the options are the socket's, as the giver left them. Its own deadlines may have made

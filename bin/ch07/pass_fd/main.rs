@@ -3,11 +3,12 @@
 //! `give` listens on TCP. It speaks first, `your ship?`, and reads one line of at most 256 octets, its LF or CR LF included: that,
 //! and not an octet more, for what is in this process's memory does not travel with the descriptor. Then it connects to the
 //! taker's socket, hands the connection over, and closes its own descriptor. If nobody takes the connection, the client is told
-//! `no berth free`, and the connection is shut down, for every process that has it. A giver that has handed its clients over may end:
-//! they stay connected.
+//! `no berth free`, and the connection is shut down for every process that has it. A client has `--name-time` for its line, a taker
+//! `--take-time` for its word. A giver that has handed its clients over may end: they stay connected.
 //!
 //! A hand-over is a Unix stream connection of its own, and the giver speaks first: the client's line as it came, with one
 //! descriptor, sent with its first octet. The taker answers `taken` or `refused: WHY`, a line of at most 256 octets, and closes.
+//! The line must be text, and be there within `--give-time`.
 //! `take` accepts the descriptor of a connected TCP socket, and nothing else; everything else is closed. Both check by the
 //! kernel's word that the other process is their own user's, or root's: a giver may keep a copy and read along, and a taker gets
 //! all that the client says (`--any-user` trusts everybody).
@@ -25,7 +26,6 @@ mod conversation;
 mod give;
 mod hand_over;
 mod lines;
-
 mod take;
 mod trust;
 
