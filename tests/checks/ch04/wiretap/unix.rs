@@ -208,13 +208,13 @@ pub fn full(s: &mut Scene) -> Outcome {
     let upstream = DatagramServer::start(s)?;
     // How many there will be is this machine's business (net.unix.max_dgram_qlen), so they are not written down one by one.
     let client = file::datagrams(&Name::Path(path.into()), &Access::default());
-    let client = client.map_err(|e| failed("a socket for datagrams", &e))?.socket;
-    client.set_read_timeout(Some(PATIENCE)).map_err(|e| failed("a time limit", &e))?;
-    client.send_to(words.as_bytes(), s.place()?).map_err(|e| failed("the program to take a datagram", &e))?;
+    let client = client.map_err(|e| failed("a socket for datagrams", &e))?;
+    client.socket.set_read_timeout(Some(PATIENCE)).map_err(|e| failed("a time limit", &e))?;
+    client.socket.send_to(words.as_bytes(), s.place()?).map_err(|e| failed("the program to take a datagram", &e))?;
     let sent = fill(&upstream, &upstream.expect_named(words.as_bytes())?);
     let mut answer = [0; 64];
     for n in 0..sent {
-        let came = client.recv(&mut answer).map(|len| &answer[..len]);
+        let came = client.socket.recv(&mut answer).map(|len| &answer[..len]);
         if !came.is_ok_and(|octets| octets == n.to_be_bytes()) {
             return Err(Failure::new("all answers that could be sent, in order", "one is missing")).because(WAITS);
         }
