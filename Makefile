@@ -52,7 +52,7 @@ loss: ## LOSS transfers (100) of 1 MiB through a link that drops one datagram in
 	INTEROP=1 LOSS=$(LOSS) $(CARGO) test --quiet --test interop -- ch06::loss::ours --exact
 
 bench: ## speed beside other implementations, as ratios in one run
-	$(CARGO) bench --bench echo --bench relay --bench tftp
+	$(CARGO) bench --bench echo --bench relay --bench tftp --bench unix
 
 book: ## the lessons as a site in target/book (needs mdBook: cargo install mdbook)
 	@command -v mdbook >/dev/null || { echo "mdbook is not installed: cargo install mdbook --locked"; exit 1; }

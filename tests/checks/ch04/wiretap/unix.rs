@@ -63,7 +63,7 @@ fn expect_packet(server: &Packets, octets: &[u8]) -> Outcome {
     match next(server)? {
         Some(got) if got == octets => Ok(()),
         Some(got) => Err(Failure::octets(octets, &got, "the packet at the upstream")),
-        None => Err(Failure::octets(octets, &[], "the packet at the upstream; it got the end")),
+        None => Err(Failure::new("one more packet at the upstream", "the end of the connection")),
     }
 }
 
@@ -204,13 +204,20 @@ fn fill(upstream: &DatagramServer, to: &Name) -> usize {
 }
 
 pub fn full(s: &mut Scene) -> Outcome {
-    let words = s.phrase();
+    let (words, path) = (s.phrase(), s.socket_path()?);
     let upstream = DatagramServer::start(s)?;
-    let mut client = s.unix_datagrams()?;
-    client.send(words.as_bytes())?;
-    let from = upstream.expect_named(words.as_bytes())?;
-    for n in 0..fill(&upstream, &from) {
-        client.expect(&n.to_be_bytes()).because(WAITS)?;
+    // How many there will be is this machine's business (net.unix.max_dgram_qlen), so they are not written down one by one.
+    let client = file::datagrams(&Name::Path(path.into()), &Access::default());
+    let client = client.map_err(|e| failed("a socket for datagrams", &e))?;
+    client.socket.set_read_timeout(Some(PATIENCE)).map_err(|e| failed("a time limit", &e))?;
+    client.socket.send_to(words.as_bytes(), s.place()?).map_err(|e| failed("the program to take a datagram", &e))?;
+    let sent = fill(&upstream, &upstream.expect_named(words.as_bytes())?);
+    let mut answer = [0; 64];
+    for n in 0..sent {
+        let came = client.socket.recv(&mut answer).map(|len| &answer[..len]);
+        if !came.is_ok_and(|octets| octets == n.to_be_bytes()) {
+            return Err(Failure::new("all answers that could be sent, in order", "one is missing")).because(WAITS);
+        }
     }
     Ok(())
 }

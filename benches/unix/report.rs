@@ -1,0 +1,33 @@
+//! The tables, what a Unix socket gives, and whether the goals are met.
+
+use crate::common::report::{Row, judge, named, ratio, ratio_range};
+use crate::load::Workload;
+use crate::peers::{C_TCP, C_UNIX, OURS, OURS_TCP};
+use netkata::human;
+
+pub(crate) fn table(workload: &Workload, rows: &[Row]) {
+    println!("\n{:<28} {:>12} {:>8} {:>28}", workload.to_string(), "a second", "spread", format!("{OURS} is"));
+    for row in rows {
+        let rate = human::thousands(row.median() as usize);
+        let of = match named(rows, OURS) {
+            Some(ours) if row.name != OURS => format!("{:.2} of it", ratio(ours, row)),
+            _ => String::new(),
+        };
+        println!("{:<28} {rate:>12} {:>7.0}% {of:>28}", row.name, row.spread() * 100.0);
+    }
+    for (unix, tcp) in [(OURS, OURS_TCP), (C_UNIX, C_TCP)] {
+        if let (Some(unix), Some(tcp)) = (named(rows, unix), named(rows, tcp)) {
+            let (low, high) = ratio_range(unix, tcp);
+            println!("{} : {} = {:.2} (rounds {low:.2} to {high:.2})", unix.name, tcp.name, ratio(unix, tcp));
+        }
+    }
+}
+
+/// Beside the same server in C; and that the detour by TCP is never the shorter way.
+pub(crate) fn goals(workload: &Workload, rows: &[Row]) -> Vec<String> {
+    let least = if matches!(workload, Workload::Short { .. }) { 0.9 } else { 1.0 };
+    let asked = [(named(rows, C_UNIX), least), (named(rows, OURS_TCP), 1.0)];
+    let Some(ours) = named(rows, OURS) else { return Vec::new() };
+    let name = workload.to_string();
+    asked.into_iter().filter_map(|(of, least)| Some(judge(&name, ours, of?, least))).collect()
+}
