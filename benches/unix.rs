@@ -3,7 +3,8 @@
 //!
 //! As in `benches/echo.rs`, every workload goes round the servers several times, and what counts is the ratio within a round.
 //! Client and servers share the cores. Every octet that comes back is compared with what was sent. A large message is copied
-//! by the kernel in both cases; what is saved is segments, checksums, acknowledgments and the timers behind them.
+//! by the kernel in both cases; what is saved is segments, checksums, acknowledgments and the timers behind them. Where many
+//! connections are busy at once, that need not be the shorter way.
 //!
 //! `BENCH_SECONDS` is the time for one server and one workload (default 1).
 

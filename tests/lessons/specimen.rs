@@ -126,6 +126,24 @@ server exit 0
 <!-- end -->
 "#;
 
+const SOCKET_FILE: &str = r#"# Echo
+
+<!-- picture: file "A pilot and a socket file" -->
+<!-- end -->
+
+<!-- session: file
+folder: temp
+server$ cargo run -q --bin unix_echo_server -- harbour.sock
+server> listening on unix://harbour.sock
+pilot$ cargo run -q --bin unix_echo_client -- harbour.sock --greeting ahoy --count 1
+pilot> *ahoy
+pilot exit 0
+server signal INT
+server exit 0
+-->
+<!-- end -->
+"#;
+
 const FICKLE: &str = "<!-- session: pid\nsh$ echo pid $$\nsh exit 0\n-->\n<!-- end -->\n";
 
 struct Book {
@@ -195,6 +213,18 @@ pub const SELF_CHECKS: &[SelfCheck] = &[
         fs::write(wire("echo.svg"), "<svg/>").unwrap();
         let (failures, _) = book.check(false);
         assert!(matches!(&failures[..], [e] if e.contains("wire/echo.svg: differs")), "{failures:?}");
+    }),
+    ("socket_files_are_tapped", || {
+        let book = Book::new(SOCKET_FILE);
+        assert_eq!(book.check(true).0, [""; 0]);
+        let told = fs::read_to_string(book.path().with_file_name("wire").join("file.txt")).unwrap();
+        assert!(told.starts_with("pilot connects to server\npilot -> server, "), "{told}");
+        assert!(told.ends_with("server will send no more (end of file)\n"), "{told}");
+        let untapped = SOCKET_FILE.replace("folder: temp", "folder: temp\nuntapped: server");
+        let (failures, _) = Book::new(&untapped).check(true);
+        assert!(matches!(&failures[..], [e] if e.contains("nobody connected")), "{failures:?}");
+        let (failures, _) = Book::new(&SOCKET_FILE.replace("folder: temp\n", "")).check(true);
+        assert!(failures.iter().all(|e| e.contains("folder: temp")) && !failures.is_empty(), "{failures:?}");
     }),
     ("sync_refuses_what_changes_from_run_to_run", || {
         let (failures, _) = Book::new(FICKLE).check(true);

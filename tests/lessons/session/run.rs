@@ -85,7 +85,7 @@ impl<'a> Stage<'a> {
                 let announced = announced(wanted);
                 let (shown, line) = program.wait_line(deadline, |line| match announced {
                     Some((scheme, ..)) => line.starts_with(&format!("listening on {scheme}://")),
-                    None => like(wanted, &ports.to_documented(line)),
+                    None => like(wanted, &ports.to_documented(&place::shown(line))),
                 })?;
                 if let Some((scheme, _, documented)) = announced {
                     self.announce(name, scheme, documented, &line)?;
