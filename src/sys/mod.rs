@@ -5,6 +5,7 @@ pub mod descriptors;
 pub mod identity;
 pub mod inherited;
 pub mod limits;
+pub mod out_queue;
 pub mod path_mtu;
 #[cfg(target_os = "linux")]
 pub mod peer_groups;

@@ -127,7 +127,7 @@ impl Subject {
         let said = said.lines().last().unwrap_or(so_far);
         let state = if ended { "the program ended" } else { "nothing in 10 s" };
         Failure::new(
-            "the line `listening on tcp://ADDRESS:PORT` on standard output, flushed",
+            "the line `listening on SCHEME://ADDRESS` on standard output, flushed",
             if said.is_empty() { state.into() } else { format!("{state}; it said: {said}") },
         )
     }

@@ -313,7 +313,7 @@ impl Talk {
     pub fn read_to_end_within(&mut self, limit: usize) -> Outcome<Vec<u8>> {
         if self.fill(limit + 1, self.wait(), |_| false).is_ok() {
             let got = format!("more than {}, and the connection is still open", human::count(limit, "octet"));
-            return Err(Failure::new("the program to close the connection (FIN)", got));
+            return Err(Failure::new(format!("the program to close the connection {}", self.sign(Close::Fin)), got));
         }
         self.read_to_end()
     }
@@ -336,10 +336,8 @@ impl Talk {
     /// Waits for the end of the stream; octets before it are left over, and wrong.
     pub fn expect_close(&mut self, close: Close) -> Outcome {
         let filled = self.overhear(self.wait());
-        let wanted = match close {
-            Close::Fin => "the program to close the connection (FIN)",
-            Close::Rst => "the program to reset the connection (RST)",
-        };
+        let verb = if close == Close::Fin { "close" } else { "reset" };
+        let wanted = format!("the program to {verb} the connection {}", self.sign(close));
         if filled.is_ok() {
             return Err(Failure::new(wanted, self.overheard("more first")));
         }
@@ -435,8 +433,18 @@ impl Talk {
     fn state(&self) -> String {
         match self.closed {
             None => "the connection is still open".into(),
-            Some(Close::Fin) => "the program closed the connection (FIN)".into(),
-            Some(Close::Rst) => "the program reset the connection (RST)".into(),
+            Some(Close::Fin) => format!("the program closed the connection {}", self.sign(Close::Fin)),
+            Some(Close::Rst) => format!("the program reset the connection {}", self.sign(Close::Rst)),
+        }
+    }
+
+    /// What shows the end of a stream: TCP has segments for it, a Unix socket only what a call returns.
+    fn sign(&self, close: Close) -> &'static str {
+        match (self.stream.get_ref(), close) {
+            (Stream::Tcp(_), Close::Fin) => "(FIN)",
+            (Stream::Tcp(_), Close::Rst) => "(RST)",
+            (Stream::Unix(_), Close::Fin) => "(end of file)",
+            (Stream::Unix(_), Close::Rst) => "(ECONNRESET)",
         }
     }
 

@@ -3,7 +3,7 @@
 //! The server speaks first. Who connects is judged by the credentials that the process had at connect(2), against the groups
 //! named on the command line. Whoever is in one of them gets `Welcome`, a line feed, and may stay for as long as it likes: what it
 //! sends is read and thrown away, 1 MiB at the most, and when it closes its direction, the server closes too. Everybody else gets
-//! `Access denied`, a line feed, and the end (FIN). Nothing depends on what a client says. There is no group that counts without
+//! `Access denied`, a line feed, and the end. Nothing depends on what a client says. There is no group that counts without
 //! being named, not even the server's own, and root is nobody special.
 //!
 //! `--policy` says which groups a client is in. `process-groups`: those of its process, effective and supplementary, which the

@@ -29,7 +29,7 @@ pub fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// To close a socket that holds unread octets is a reset, which can destroy what was said last: first a FIN, then a last look.
+/// To close a socket that holds unread octets is a reset, which can destroy what was said last: first the end of our direction, then a last look.
 pub fn part(stream: &DeadlineStream<TcpStream>) {
     if stream.get_ref().shutdown(Shutdown::Write).is_ok() {
         stream.set_timeout(LINGER);

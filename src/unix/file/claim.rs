@@ -55,8 +55,10 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        files().retain(|mine| *mine != self.0);
+        // Locked until the file is gone: whoever ends the process meanwhile must not find the list empty and the file there.
+        let mut files = files();
         self.0.remove();
+        files.retain(|mine| *mine != self.0);
     }
 }
 

@@ -12,7 +12,7 @@
 //!
 //! Everything else is answered by `error`, a space and a text, and changes nothing: a name that is taken, or that nobody has
 //! left, no descriptor or more than one, an unknown command, a vault that is full. The connection goes on; behind a line that is
-//! too long it ends (FIN). Each user has a vault for `--most` descriptors. The kernel says who a client is, and nobody hears of
+//! too long it ends. Each user has a vault for `--most` descriptors. The kernel says who a client is, and nobody hears of
 //! another's.
 //!
 //! A descriptor belongs to the command with whose octets it was sent, whatever a read would make of that: a stream has no

@@ -11,7 +11,7 @@
 //! - the arguments, each with a NUL behind it: no argument has one inside (execve(2)). 256 of them at the most.
 //!
 //! The first prints them, all or none, and then answers with one octet: ACK (06). A hand-over that is not whole, is too long, or
-//! cannot be printed, is answered by NAK (15), and the later one ends with an error. The first closes (FIN).
+//! cannot be printed, is answered by NAK (15), and the later one ends with an error. The first closes.
 //!
 //! A hand-over has `--patience`, on either side. When the first ends in the middle of it, the later one hears neither ACK nor NAK,
 //! and begins again; then it may be the first itself.
@@ -229,7 +229,7 @@ fn show(arguments: &[Vec<u8>]) -> io::Result<()> {
     out.write_all(lines.as_bytes()).and_then(|()| out.flush())
 }
 
-/// To close a socket that holds unread octets is a reset, here as in TCP: first a FIN, then a last look.
+/// To close a socket that holds unread octets is a reset, here as in TCP: first the end of our direction, then a last look.
 fn farewell(stream: DeadlineStream<UnixStream>) {
     if stream.get_ref().shutdown(Shutdown::Write).is_ok() {
         stream.set_timeout(LINGER);

@@ -1,7 +1,7 @@
 //! Tells its callers who they are, by the kernel's word and not by theirs.
 //!
 //! A Unix stream. The client speaks first: a line that ends with LF, or with the stream. The server answers with one line, and
-//! closes (FIN).
+//! closes.
 //!
 //! | the client's line | the answer |
 //! |---|---|
@@ -187,7 +187,7 @@ impl fmt::Display for Caller {
     }
 }
 
-/// To close a socket that holds unread octets is a reset, here as in TCP: first a FIN, then a last look.
+/// To close a socket that holds unread octets is a reset, here as in TCP: first the end of our direction, then a last look.
 fn farewell(stream: DeadlineStream<Conn>) {
     if stream.get_ref().shutdown(Shutdown::Write).is_ok() {
         stream.set_timeout(LINGER);
