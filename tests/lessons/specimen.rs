@@ -135,8 +135,9 @@ const SOCKET_FILE: &str = r#"# Echo
 folder: temp
 server$ cargo run -q --bin unix_echo_server -- harbour.sock
 server> listening on unix://harbour.sock
-pilot$ cargo run -q --bin unix_echo_client -- harbour.sock --greeting ahoy --count 1
+pilot$ cargo run -q --bin unix_echo_client -- harbour.sock --greeting ahoy --every 1h
 pilot> *ahoy
+pilot signal INT
 pilot exit 0
 server signal INT
 server exit 0
