@@ -4,11 +4,13 @@ use super::files::{fails, leave_behind, like_everybody, own};
 use crate::checks::common::not_before;
 use netkata::unix::{Kind, Name};
 use netkata_kit::prelude::*;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use socket2::{Domain, Socket, Type};
 use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -302,11 +304,29 @@ fn queue(s: &mut Scene) -> Outcome {
     for _ in &inside {
         listener.accept().map_err(broken)?;
     }
+    wait_for_client(s, &listener, why)?;
     let (mut ours, _) = listener.accept().map_err(broken)?;
     let mut came = vec![0; words.len()];
     let answer = ours.set_read_timeout(Some(PATIENCE)).and_then(|()| ours.read_exact(&mut came));
     answer.and_then(|()| ours.write_all(&came)).and_then(|()| ours.shutdown(Shutdown::Both)).map_err(broken)?;
     s.expect_exit(0, Duration::from_secs(2)).because(why)
+}
+
+/// Until the subject has connected; if it ends instead, accept(2) would wait for ever.
+fn wait_for_client(s: &mut Scene, listener: &Socket, why: &str) -> Outcome {
+    let until = Instant::now() + PATIENCE * 5;
+    loop {
+        let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::from(20u8)).is_ok_and(|ready| ready > 0) {
+            return Ok(());
+        }
+        if s.subject()?.poll()?.is_some() {
+            s.expect_exit(0, ms(100)).because(why)?;
+        }
+        if Instant::now() >= until {
+            return Err(Failure::new("the program to connect when there is room", "nobody")).because(why);
+        }
+    }
 }
 
 fn missing(s: &mut Scene) -> Outcome {
