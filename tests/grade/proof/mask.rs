@@ -79,6 +79,24 @@ pub fn mask_sent(message: &str) -> String {
     message.lines().map(mask_line).collect()
 }
 
+/// With the lines of each conversation together, where several follow each other: between two conversations, chance decides
+/// which line is seen first.
+pub fn by_conversation(message: &str) -> String {
+    let label = |line: &str| {
+        let (name, rest) = line.trim_start().split_once(' ')?;
+        let is_label = name.len() <= 2 && name.chars().all(|c| c.is_ascii_uppercase());
+        (is_label && rest.starts_with(['→', '←', '('])).then(|| name.to_owned())
+    };
+    let lines: Vec<_> = message.lines().map(|line| (label(line), line)).collect();
+    let runs = lines.chunk_by(|(a, _), (b, _)| a.is_some() && b.is_some());
+    let sorted = runs.flat_map(|run| {
+        let mut run = run.to_vec();
+        run.sort_by(|(a, _), (b, _)| a.cmp(b));
+        run
+    });
+    sorted.map(|(_, line)| format!("{line}\n")).collect()
+}
+
 /// `"#"` for what stands between quotation marks.
 fn mask_quoted(line: &str) -> String {
     let parts: Vec<&str> = line.split('"').collect();
